@@ -1,0 +1,11 @@
+/** What the core asks of the compute core above it. lib/dnn/ defines these; core includes nothing of it. */
+#ifndef SSLCV__BACKEND_H
+#define SSLCV__BACKEND_H
+
+#include "core/error.h"
+
+
+sslcv_status sslcv__backend_check(void); /* SSLCV_ERR_UNSUPPORTED: the library that is loaded is too old or too new */
+const char  *sslcv__backend_cpu(void);   /* instruction set in use, constant text: "avx512_core_bf16" */
+
+#endif

@@ -1,0 +1,29 @@
+#include <sslcv/version.h>
+
+#include <jansson.h>
+#include <zlib.h>
+
+#define TEXT_OF(x)   #x
+#define TEXT(x)      TEXT_OF(x)
+#define VERSION_TEXT TEXT(SSLCV_VERSION_MAJOR) "." TEXT(SSLCV_VERSION_MINOR) "." TEXT(SSLCV_VERSION_PATCH)
+
+int32_t sslcv_version(void)
+{
+    return SSLCV_VERSION_MAJOR * 1000000 + SSLCV_VERSION_MINOR * 1000 + SSLCV_VERSION_PATCH;
+}
+
+const char *sslcv_version_string(void)
+{
+    return VERSION_TEXT;
+}
+
+const char *sslcv_build_info(void)
+{
+    /* SSLCV__ONEDNN is the Makefile's: core may not include oneDNN's headers. */
+    return "version=" VERSION_TEXT "\n"
+           "compiler=" __VERSION__ "\n"
+           "onednn=" SSLCV__ONEDNN "\n"
+           "onednn_threading=openmp\n"
+           "zlib=" ZLIB_VERSION "\n"
+           "jansson=" JANSSON_VERSION "\n";
+}
