@@ -1,0 +1,212 @@
+#include "nn/net.h"
+
+#include <sslcv/state.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/checked.h"
+#include "core/memory.h"
+#include "core/rng.h"
+
+enum { NAME_SIZE = 96 };
+
+static sslcv_status append(sslcv__net *net, const sslcv__node *node, int32_t *index)
+{
+    if (net->num_nodes == net->capacity) {
+        const int32_t capacity = net->capacity ? 2 * net->capacity : 32;
+        const sslcv_status status =
+            sslcv__grow_array(net->context, net->num_nodes, capacity, sizeof *net->nodes, (void **)&net->nodes);
+        if (status != SSLCV_OK) return status;
+        net->capacity = capacity;
+    }
+    net->nodes[net->num_nodes] = *node;
+    net->nodes[net->num_nodes].stage = net->stage;
+    *index = net->num_nodes++;
+    return SSLCV_OK;
+}
+
+sslcv_status sslcv__net_init(sslcv__net *net, sslcv_context *context, int32_t rows, int64_t channels)
+{
+    const sslcv__node input = {.kind = SSLCV__NODE_INPUT, .inputs = {-1, -1}, .channels = channels};
+    int32_t index;
+
+    memset(net, 0, sizeof *net);
+    net->context = context;
+    net->rows = rows;
+    net->norm_epsilon = 1e-5;
+    net->norm_momentum = 0.1;
+    sslcv__variables_init(&net->variables, context);
+    return append(net, &input, &index);
+}
+
+void sslcv__net_free(sslcv__net *net)
+{
+    if (!net->context) return;
+    sslcv__variables_free(&net->variables);
+    sslcv__free(net->context, net->nodes);
+    net->nodes = NULL;
+}
+
+static sslcv_status add_variable(sslcv__net *net, const char *layer, const char *what, int32_t dtype, int32_t role,
+                                 int32_t ndim, const int64_t *shape, const sslcv__layout *layout, sslcv__variable **out)
+{
+    char name[NAME_SIZE];
+
+    snprintf(name, sizeof name, "%s.%s", layer, what);
+    return sslcv__variables_add(&net->variables, name, dtype, role, ndim, shape, layout, out);
+}
+
+sslcv_status sslcv__net_convolution(sslcv__net *net, int32_t input, const char *name, int64_t channels, int64_t kernel,
+                                    int64_t stride, int64_t padding, int32_t *node)
+{
+    sslcv__node n = {.kind = SSLCV__NODE_CONVOLUTION,
+                     .inputs = {input, -1},
+                     .channels = channels,
+                     .kernel = kernel,
+                     .stride = stride,
+                     .padding = padding};
+    const int64_t in = net->nodes[input].channels;
+    const int64_t shape[4] = {channels, in, kernel, kernel};
+    /* The weights' home layout: what a forward pass over images of a middling size wants. Passes over other sizes that
+       want another reorder as they go. */
+    const sslcv__conv_shape typical = {32, in, 32, 32, channels, kernel, kernel, stride, padding};
+    sslcv__op *op = NULL;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__op_conv_forward(net->context, &typical, &op));
+    SSLCV__TRY(add_variable(net, name, "weight", SSLCV_F32, SSLCV_ROLE_WEIGHT, 4, shape,
+                            sslcv__op_layout(op, SSLCV__WEIGHTS), &n.weight));
+    status = append(net, &n, node);
+end:
+    sslcv__op_free(net->context, op);
+    return status;
+}
+
+sslcv_status sslcv__net_batch_norm(sslcv__net *net, int32_t input, const char *name, int32_t affine, int32_t relu,
+                                   int32_t *node)
+{
+    sslcv__node n = {
+        .kind = SSLCV__NODE_BATCH_NORM, .inputs = {input, -1}, .relu = relu, .channels = net->nodes[input].channels};
+    const int64_t shape[1] = {n.channels};
+    sslcv_status status = SSLCV_OK;
+
+    if (affine >= 1) {
+        SSLCV__TRY(add_variable(net, name, "weight", SSLCV_F32, SSLCV_ROLE_NORM, 1, shape, NULL, &n.weight));
+        SSLCV__TRY(sslcv__net_fill(net, n.weight, 1.0f));
+    }
+    if (affine >= 2) SSLCV__TRY(add_variable(net, name, "bias", SSLCV_F32, SSLCV_ROLE_NORM, 1, shape, NULL, &n.bias));
+    SSLCV__TRY(add_variable(net, name, "running_mean", SSLCV_F32, SSLCV_ROLE_BUFFER, 1, shape, NULL, &n.mean));
+    SSLCV__TRY(add_variable(net, name, "running_var", SSLCV_F32, SSLCV_ROLE_BUFFER, 1, shape, NULL, &n.variance));
+    SSLCV__TRY(sslcv__net_fill(net, n.variance, 1.0f));
+    SSLCV__TRY(add_variable(net, name, "num_batches_tracked", SSLCV_I64, SSLCV_ROLE_BUFFER, 0, NULL, NULL, &n.batches));
+    status = append(net, &n, node);
+end:
+    return status;
+}
+
+sslcv_status sslcv__net_relu(sslcv__net *net, int32_t input, int32_t *node)
+{
+    const sslcv__node n = {.kind = SSLCV__NODE_RELU, .inputs = {input, -1}, .channels = net->nodes[input].channels};
+
+    return append(net, &n, node);
+}
+
+sslcv_status sslcv__net_max_pool(sslcv__net *net, int32_t input, int64_t kernel, int64_t stride, int64_t padding,
+                                 int32_t *node)
+{
+    const sslcv__node n = {.kind = SSLCV__NODE_MAX_POOL,
+                           .inputs = {input, -1},
+                           .channels = net->nodes[input].channels,
+                           .kernel = kernel,
+                           .stride = stride,
+                           .padding = padding};
+
+    return append(net, &n, node);
+}
+
+sslcv_status sslcv__net_add_relu(sslcv__net *net, int32_t a, int32_t b, int32_t *node)
+{
+    const sslcv__node n = {.kind = SSLCV__NODE_ADD_RELU, .inputs = {a, b}, .channels = net->nodes[a].channels};
+
+    return append(net, &n, node);
+}
+
+sslcv_status sslcv__net_linear(sslcv__net *net, int32_t input, const char *name, int64_t channels, int32_t bias,
+                               int32_t *node)
+{
+    sslcv__node n = {.kind = SSLCV__NODE_LINEAR, .inputs = {input, -1}, .channels = channels};
+    const int64_t shape[2] = {channels, net->nodes[input].channels};
+    sslcv_status status;
+
+    SSLCV__TRY(add_variable(net, name, "weight", SSLCV_F32, SSLCV_ROLE_WEIGHT, 2, shape, NULL, &n.weight));
+    if (bias) SSLCV__TRY(add_variable(net, name, "bias", SSLCV_F32, SSLCV_ROLE_BIAS, 1, shape, NULL, &n.bias));
+    status = append(net, &n, node);
+end:
+    return status;
+}
+
+sslcv_status sslcv__net_normalize(sslcv__net *net, int32_t input, int32_t *node)
+{
+    const sslcv__node n = {
+        .kind = SSLCV__NODE_NORMALIZE, .inputs = {input, -1}, .channels = net->nodes[input].channels};
+
+    return append(net, &n, node);
+}
+
+sslcv_status sslcv__net_draw(sslcv__net *net, sslcv__variable *variable, uint64_t seed, int32_t normal, double spread)
+{
+    uint64_t index = 0;
+    sslcv__rng rng;
+    float *plain;
+    int64_t i;
+    sslcv_status status = sslcv__alloc_array(net->context, variable->count, sizeof(float), (void **)&plain);
+
+    if (status != SSLCV_OK) return status;
+    while (net->variables.items[index] != variable) index++;
+    sslcv__rng_init(&rng, seed, index, SSLCV__STREAM_WEIGHTS);
+    for (i = 0; i < variable->count; i++) {
+        plain[i] = (float)(normal ? spread * sslcv__rng_normal(&rng) : sslcv__rng_range(&rng, -spread, spread));
+    }
+    status = sslcv__variable_write(net->context, variable, SSLCV_STATE_VALUE, plain);
+    sslcv__free(net->context, plain);
+    return status;
+}
+
+sslcv_status sslcv__net_fill(sslcv__net *net, sslcv__variable *variable, float value)
+{
+    float *plain;
+    int64_t i;
+    sslcv_status status = sslcv__alloc_array(net->context, variable->count, sizeof(float), (void **)&plain);
+
+    if (status != SSLCV_OK) return status;
+    for (i = 0; i < variable->count; i++) plain[i] = value;
+    status = sslcv__variable_write(net->context, variable, SSLCV_STATE_VALUE, plain);
+    sslcv__free(net->context, plain);
+    return status;
+}
+
+int64_t sslcv__net_num_parameters(const sslcv__net *net)
+{
+    int64_t sum = 0, i;
+
+    for (i = 0; i < net->variables.count; i++) {
+        if (net->variables.items[i]->role & SSLCV_ROLE_PARAMETERS) sum += net->variables.items[i]->count;
+    }
+    return sum;
+}
+
+sslcv_status sslcv__net_copy_values(sslcv__net *to, const sslcv__net *from)
+{
+    int64_t i;
+
+    for (i = 0; i < from->variables.count; i++) {
+        const sslcv__variable *source = from->variables.items[i];
+        sslcv__variable *target = to->variables.items[i];
+
+        memcpy(target->value, source->value, (size_t)source->stored_bytes);
+        target->frozen = source->frozen;
+    }
+    to->frozen_stages = from->frozen_stages;
+    return SSLCV_OK;
+}

@@ -1,0 +1,82 @@
+/**
+ * A network: a static graph of layers over variables. It holds no activations: those are a tape's (nn/plan.h), so
+ * several passes over one network may be alive at once.
+ *
+ * Nodes stand in topological order; node 0 is the input. Backbones take images (N, C, H, W), heads take rows (N, D).
+ *
+ *     input - conv - norm+relu - conv - norm - add+relu - ...
+ *                             \________________/
+ */
+#ifndef SSLCV__NET_H
+#define SSLCV__NET_H
+
+#include "nn/variable.h"
+
+typedef enum sslcv__node_kind {
+    SSLCV__NODE_INPUT,
+    SSLCV__NODE_CONVOLUTION,
+    SSLCV__NODE_BATCH_NORM, /* with a ReLU behind it when relu is 1 */
+    SSLCV__NODE_RELU,
+    SSLCV__NODE_MAX_POOL,
+    SSLCV__NODE_ADD_RELU,
+    SSLCV__NODE_MEAN,     /* over height and width; put on top by the plan, not in graphs */
+    SSLCV__NODE_LINEAR,   /* rows only */
+    SSLCV__NODE_NORMALIZE /* each row to length 1; rows only */
+} sslcv__node_kind;
+
+typedef struct sslcv__node {
+    sslcv__node_kind kind;
+    int32_t inputs[2]; /* nodes before this one; -1: none */
+    int32_t stage;
+    int32_t relu;
+    int64_t channels; /* of the result */
+    int64_t kernel, stride, padding;
+    sslcv__variable *weight;                    /* convolution, linear; of batch norm the scale, NULL: 1 */
+    sslcv__variable *bias;                      /* linear, NULL: none; of batch norm the shift, NULL: 0 */
+    sslcv__variable *mean, *variance, *batches; /* running statistics of batch norm */
+} sslcv__node;
+
+typedef struct sslcv__net {
+    sslcv_context *context; /* borrowed from the owner */
+    sslcv__variables variables;
+    sslcv__node *nodes;
+    int32_t num_nodes;
+    int32_t capacity;
+    int32_t rows;  /* 1: takes rows, 0: images */
+    int32_t stage; /* that the next node belongs to */
+    int32_t frozen_stages;
+    int32_t reserved;
+    double norm_epsilon, norm_momentum;
+} sslcv__net;
+
+/** An empty graph whose node 0 is the input. */
+sslcv_status sslcv__net_init(sslcv__net *net, sslcv_context *context, int32_t rows, int64_t channels);
+void sslcv__net_free(sslcv__net *net);
+
+/**
+ * Append a layer behind node input; *node receives its index. name is the layer's: "layer1.0.conv1"; its variables are
+ * called name.weight and so on, as in torchvision.
+ */
+sslcv_status sslcv__net_convolution(sslcv__net *net, int32_t input, const char *name, int64_t channels, int64_t kernel,
+                                    int64_t stride, int64_t padding, int32_t *node);
+/** affine: 0: neither scale nor shift; 1: scale; 2: both. */
+sslcv_status sslcv__net_batch_norm(sslcv__net *net, int32_t input, const char *name, int32_t affine, int32_t relu,
+                                   int32_t *node);
+sslcv_status sslcv__net_relu(sslcv__net *net, int32_t input, int32_t *node);
+sslcv_status sslcv__net_max_pool(sslcv__net *net, int32_t input, int64_t kernel, int64_t stride, int64_t padding,
+                                 int32_t *node);
+sslcv_status sslcv__net_add_relu(sslcv__net *net, int32_t a, int32_t b, int32_t *node);
+sslcv_status sslcv__net_linear(sslcv__net *net, int32_t input, const char *name, int64_t channels, int32_t bias,
+                               int32_t *node);
+sslcv_status sslcv__net_normalize(sslcv__net *net, int32_t input, int32_t *node);
+
+/** Draw a value for every element of the plain form: normal, or uniform in [-spread, spread). Keyed by (seed, index). */
+sslcv_status sslcv__net_draw(sslcv__net *net, sslcv__variable *variable, uint64_t seed, int32_t normal, double spread);
+sslcv_status sslcv__net_fill(sslcv__net *net, sslcv__variable *variable, float value);
+
+int64_t sslcv__net_num_parameters(const sslcv__net *net); /* scalars */
+
+/** Copy all values from a network of the same structure. */
+sslcv_status sslcv__net_copy_values(sslcv__net *to, const sslcv__net *from);
+
+#endif

@@ -1,0 +1,76 @@
+/**
+ * A plan: one network fixed for one batch size, image size and kind of pass. It has a program of steps, forward and
+ * backward, and knows for every buffer when it is first written and last read; buffers that are not alive together
+ * share memory:
+ *
+ *     steps      forward ..................... | backward .................
+ *     conv out   ====-------------------------------====          kept: batch norm's backward reads it
+ *     norm out       ====--------------------====                 kept: the next convolution's backward reads it
+ *     sum            ==                                           a pass without gradient would end here
+ *     gradients                                  ==  ==  ==       reuse what the forward pass no longer needs
+ *     ---------------------------------------------------------
+ *     one arena, offsets by first fit, largest first; scratchpad of all primitives behind it
+ *
+ * Running a plan creates and allocates nothing. The tape owns the arena's memory and lends it to its plans.
+ */
+#ifndef SSLCV__PLAN_H
+#define SSLCV__PLAN_H
+
+#include "nn/net.h"
+
+typedef struct sslcv__plan sslcv__plan;
+
+/** What a plan is for. Two passes with equal keys share a plan. Compared bytewise: set every field. */
+typedef struct sslcv__plan_key {
+    const sslcv__net *net;
+    int64_t shape[4];  /* of the input; rows: (N, D, 1, 1) */
+    int32_t flags;     /* SSLCV_PASS_* */
+    int32_t last_node; /* the pass stops behind it */
+    uint64_t frozen;   /* digest of what is frozen */
+} sslcv__plan_key;
+
+/** Fills net's part: the digest. */
+void sslcv__plan_key_init(sslcv__plan_key *key, const sslcv__net *net, const int64_t shape[4], int32_t flags,
+                          int32_t last_node);
+
+/**
+ * @return SSLCV_ERR_LIMIT (image too small for the strides; one value a channel in a batch norm in training).
+ */
+sslcv_status sslcv__plan_create(const sslcv__plan_key *key, sslcv__plan **out);
+void sslcv__plan_free(sslcv__plan *plan); /* NULL is accepted */
+
+const sslcv__plan_key *sslcv__plan_get_key(const sslcv__plan *plan);
+int64_t sslcv__plan_arena_bytes(const sslcv__plan *plan);   /* activations, then scratchpad */
+int64_t sslcv__plan_scratch_bytes(const sslcv__plan *plan); /* of these the scratchpad */
+
+/** Give the plan its memory, arena_bytes of it aligned to 64. Again when the tape's memory has moved. */
+sslcv_status sslcv__plan_place(sslcv__plan *plan, char *arena);
+
+float *sslcv__plan_input(const sslcv__plan *plan);                          /* dense, to be filled before forward */
+const float *sslcv__plan_output(const sslcv__plan *plan, int64_t shape[4]); /* dense: (N, D, 1, 1) or (N, D, h, w) */
+float *sslcv__plan_diff_output(const sslcv__plan *plan);                    /* to be filled before backward */
+const float *sslcv__plan_diff_input(const sslcv__plan *plan);               /* NULL: the plan has none */
+
+/**
+ * Forward. In training the running statistics follow at its end, all or none.
+ *
+ * @return SSLCV_ERR_NUMERIC (statistics of the batch are not finite: nothing has changed).
+ */
+sslcv_status sslcv__plan_forward(sslcv__plan *plan);
+sslcv_status sslcv__plan_backward(sslcv__plan *plan);
+
+/* ---- looking into it: sslcv_trainer_describe(), benchmarks ---- */
+
+typedef struct sslcv__step_info {
+    const char *layer;          /* "convolution" ... */
+    const char *direction;      /* "forward", "backward data", "backward weights", "backward" */
+    const char *implementation; /* oneDNN's name, or "own" */
+    const char *variable;       /* "layer1.0.conv1.weight"; "" */
+    double seconds;             /* spent since timing was switched on */
+} sslcv__step_info;
+
+int64_t sslcv__plan_num_steps(const sslcv__plan *plan);
+void sslcv__plan_get_step(const sslcv__plan *plan, int64_t index, sslcv__step_info *info);
+void sslcv__plan_set_timing(sslcv__plan *plan, int on);
+
+#endif

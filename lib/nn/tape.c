@@ -1,0 +1,284 @@
+#include "nn/tape.h"
+
+#include <string.h>
+
+#include "core/compute.h"
+#include "core/context.h"
+#include "core/memory.h"
+#include "core/options.h"
+#include "core/tensor.h"
+#include "nn/kernels.h"
+
+static const sslcv_pass pass_defaults = {sizeof(sslcv_pass), SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT, 0, NULL};
+
+sslcv_status sslcv_pass_init(sslcv_pass *pass, size_t struct_size)
+{
+    return sslcv__options_init("pass", pass, struct_size, sizeof pass_defaults, &pass_defaults, sizeof pass_defaults);
+}
+
+sslcv_status sslcv__pass_read(const sslcv_pass *pass, sslcv_pass *copy)
+{
+    const int32_t known = SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT | SSLCV_PASS_MAP | SSLCV_PASS_INPUT_GRADIENT;
+    sslcv_status status;
+
+    *copy = pass_defaults;
+    status = sslcv__options_read("pass", pass, sizeof pass_defaults, copy, sizeof *copy);
+    if (status != SSLCV_OK) return status;
+    if (copy->flags & ~known) return sslcv__invalid("pass.flags is %d; must be a sum of SSLCV_PASS_*", copy->flags);
+    if (copy->reserved != 0) return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "pass.reserved is not 0");
+    return SSLCV_OK;
+}
+
+/* ---- life ---- */
+
+static void empty_slot(sslcv_tape *tape, sslcv__tape_slot *slot)
+{
+    if (slot->plan && slot->plan == tape->current) tape->current = NULL;
+    sslcv__plan_free(slot->plan);
+    sslcv__release(slot->owner);
+    memset(slot, 0, sizeof *slot);
+}
+
+static void release_tape(void *self)
+{
+    sslcv_tape *tape = self;
+    int i;
+
+    for (i = 0; i < SSLCV__TAPE_MAX_PLANS; i++) empty_slot(tape, &tape->slots[i]);
+    sslcv__free(tape->object.context, tape->arena);
+}
+
+sslcv_status sslcv_tape_create(sslcv_context *context, sslcv_tape **tape)
+{
+    sslcv_status status = sslcv__check(context, SSLCV__CONTEXT, "context");
+
+    if (status != SSLCV_OK) return status;
+    if (!tape) return sslcv__null("tape");
+    return sslcv__object_create(context, SSLCV__TAPE, sizeof **tape, release_tape, tape);
+}
+
+void sslcv_tape_destroy(sslcv_tape *tape)
+{
+    sslcv__destroy(tape, SSLCV__TAPE);
+}
+
+/* ---- plans ---- */
+
+static sslcv__tape_slot *find_slot(sslcv_tape *tape, const sslcv__plan_key *key)
+{
+    int i;
+
+    for (i = 0; i < SSLCV__TAPE_MAX_PLANS; i++) {
+        if (tape->slots[i].plan && memcmp(sslcv__plan_get_key(tape->slots[i].plan), key, sizeof *key) == 0) {
+            return &tape->slots[i];
+        }
+    }
+    return NULL;
+}
+
+static sslcv__tape_slot *oldest_slot(sslcv_tape *tape)
+{
+    sslcv__tape_slot *oldest = &tape->slots[0];
+    int i;
+
+    for (i = 1; i < SSLCV__TAPE_MAX_PLANS; i++) {
+        if (tape->slots[i].last_use < oldest->last_use) oldest = &tape->slots[i];
+    }
+    return oldest;
+}
+
+/* All plans of a tape share its arena; when it must grow, all of them move. */
+static sslcv_status make_room(sslcv_tape *tape, sslcv__plan *plan)
+{
+    const int64_t bytes = sslcv__plan_arena_bytes(plan);
+    char *arena;
+    int i;
+    sslcv_status status = SSLCV_OK;
+
+    if (bytes > tape->arena_bytes) {
+        status = sslcv__alloc(tape->object.context, bytes, (void **)&arena);
+        if (status != SSLCV_OK) return status;
+        sslcv__free(tape->object.context, tape->arena);
+        tape->arena = arena;
+        tape->arena_bytes = bytes;
+        tape->current = NULL; /* what the last pass has left is gone */
+        for (i = 0; i < SSLCV__TAPE_MAX_PLANS; i++) {
+            if (tape->slots[i].plan) SSLCV__TRY(sslcv__plan_place(tape->slots[i].plan, arena));
+        }
+    }
+    status = sslcv__plan_place(plan, tape->arena);
+end:
+    return status;
+}
+
+static sslcv_status find_plan(sslcv_tape *tape, sslcv__object *owner, const sslcv__plan_key *key, sslcv__plan **out)
+{
+    sslcv__tape_slot *slot = find_slot(tape, key);
+    sslcv__plan *plan;
+    sslcv_status status = SSLCV_OK;
+
+    if (!slot) {
+        SSLCV__TRY(sslcv__plan_create(key, &plan));
+        status = make_room(tape, plan);
+        if (status != SSLCV_OK) {
+            sslcv__plan_free(plan);
+            return status;
+        }
+        slot = oldest_slot(tape);
+        empty_slot(tape, slot);
+        slot->plan = plan;
+        slot->owner = owner;
+        sslcv__retain(owner);
+    }
+    slot->last_use = ++tape->uses;
+    *out = slot->plan;
+end:
+    return status;
+}
+
+sslcv_status sslcv__tape_plan(sslcv_tape *tape, sslcv__object *owner, const sslcv__net *net, const int64_t shape[4],
+                              int32_t flags, int32_t last_node, sslcv__plan **out)
+{
+    sslcv__plan_key key;
+    sslcv__compute frame;
+    sslcv_status status = sslcv__compute_begin(tape->object.context, &frame);
+
+    if (status != SSLCV_OK) return status;
+    sslcv__plan_key_init(&key, net, shape, flags, last_node);
+    status = find_plan(tape, owner, &key, out);
+    sslcv__compute_end(&frame);
+    return status;
+}
+
+void sslcv__tape_memory(const sslcv_tape *tape, int64_t *activations, int64_t *scratch)
+{
+    int i;
+
+    *scratch = 0;
+    for (i = 0; i < SSLCV__TAPE_MAX_PLANS; i++) {
+        if (tape->slots[i].plan && sslcv__plan_scratch_bytes(tape->slots[i].plan) > *scratch) {
+            *scratch = sslcv__plan_scratch_bytes(tape->slots[i].plan);
+        }
+    }
+    *activations = tape->arena_bytes > *scratch ? tape->arena_bytes - *scratch : 0;
+}
+
+/* ---- passes ---- */
+
+/* The output with the axes of the caller's input, its last one aside: (V, N, P, D) stay apart through heads. */
+static void set_output(sslcv_tape *tape, const sslcv_tensor *input, int rows)
+{
+    int64_t shape[4], axes[SSLCV_MAX_DIMS];
+    float *data = (float *)(uintptr_t)sslcv__plan_output(tape->current, shape);
+
+    if (rows) {
+        memcpy(axes, input->shape, sizeof axes);
+        axes[input->ndim - 1] = shape[1];
+        sslcv__tensor_set(&tape->output, SSLCV_F32, data, input->ndim, axes);
+    } else {
+        const int map = (sslcv__plan_get_key(tape->current)->flags & SSLCV_PASS_MAP) != 0;
+        sslcv__tensor_set(&tape->output, SSLCV_F32, data, map ? 4 : 2, shape);
+    }
+}
+
+static void set_diff_input(sslcv_tape *tape, const sslcv_tensor *input)
+{
+    float *data = (float *)(uintptr_t)sslcv__plan_diff_input(tape->current);
+
+    memset(&tape->diff_input, 0, sizeof tape->diff_input);
+    if (data) sslcv__tensor_set(&tape->diff_input, SSLCV_F32, data, input->ndim, input->shape);
+}
+
+sslcv_status sslcv__tape_forward(sslcv_tape *tape, sslcv__object *owner, const sslcv__net *net,
+                                 const sslcv_tensor *input, const char *input_name, int32_t flags, int32_t last_node)
+{
+    const int64_t count = sslcv__tensor_count(input), columns = input->shape[input->ndim - 1];
+    const int64_t rows_shape[4] = {columns ? count / columns : 0, columns, 1, 1};
+    sslcv__plan *plan;
+    sslcv__plan_key key;
+    sslcv__compute frame;
+    sslcv_status status = sslcv__compute_begin(tape->object.context, &frame);
+
+    if (status != SSLCV_OK) return status;
+    sslcv__plan_key_init(&key, net, net->rows ? rows_shape : input->shape, flags, last_node);
+    SSLCV__TRY(find_plan(tape, owner, &key, &plan));
+    tape->current = NULL; /* until the pass is through */
+    sslcv__tensor_to_f32(input, sslcv__plan_input(plan));
+    if (!sslcv__all_finite(sslcv__plan_input(plan), count)) {
+        status = sslcv__fail(SSLCV_ERR_NUMERIC, "%s has a value that is NaN or infinite", input_name);
+        goto end;
+    }
+    SSLCV__TRY(sslcv__plan_forward(plan));
+    tape->current = plan;
+    tape->has_gradient = (flags & SSLCV_PASS_GRADIENT) != 0;
+    tape->run_back = 0;
+    set_output(tape, input, net->rows);
+    set_diff_input(tape, input);
+end:
+    sslcv__compute_end(&frame);
+    return status;
+}
+
+sslcv_status sslcv_tape_output(const sslcv_tape *tape, sslcv_tensor *output)
+{
+    const sslcv_status status = sslcv__check(tape, SSLCV__TAPE, "tape");
+
+    if (status != SSLCV_OK) return status;
+    if (!output) return sslcv__null("output");
+    if (!tape->current) return sslcv__fail(SSLCV_ERR_STATE, "the tape has no forward pass yet");
+    *output = tape->output;
+    return SSLCV_OK;
+}
+
+static sslcv_status check_backward(const sslcv_tape *tape, const sslcv_tensor *diff_output)
+{
+    sslcv_status status = sslcv__check(tape, SSLCV__TAPE, "tape");
+
+    if (status != SSLCV_OK) return status;
+    if (!diff_output) return sslcv__null("diff_output");
+    if (!tape->current) return sslcv__fail(SSLCV_ERR_STATE, "the tape has no forward pass yet");
+    if (!tape->has_gradient) {
+        return sslcv__fail(SSLCV_ERR_STATE, "the tape's last pass was run without SSLCV_PASS_GRADIENT");
+    }
+    if (tape->run_back) return sslcv__fail(SSLCV_ERR_STATE, "the tape's last pass has already been run back");
+    status = sslcv__tensor_check(diff_output, "diff_output");
+    if (status != SSLCV_OK) return status;
+    if (diff_output->dtype != SSLCV_F32 || !sslcv__tensor_is_dense(diff_output)) {
+        return sslcv__invalid("diff_output is not dense f32");
+    }
+    if (sslcv__tensor_count(diff_output) != sslcv__tensor_count(&tape->output)) {
+        return sslcv__invalid("diff_output has %lld elements; the output has %lld",
+                              (long long)sslcv__tensor_count(diff_output),
+                              (long long)sslcv__tensor_count(&tape->output));
+    }
+    return SSLCV_OK;
+}
+
+sslcv_status sslcv_tape_backward(sslcv_tape *tape, const sslcv_tensor *diff_output)
+{
+    sslcv__compute frame;
+    sslcv_status status = check_backward(tape, diff_output);
+
+    if (status == SSLCV_OK) status = sslcv__compute_begin(tape->object.context, &frame);
+    if (status != SSLCV_OK) return status;
+    memcpy(sslcv__plan_diff_output(tape->current), diff_output->data,
+           (size_t)sslcv__tensor_count(diff_output) * sizeof(float));
+    tape->run_back = 1;
+    status = sslcv__plan_backward(tape->current);
+    sslcv__compute_end(&frame);
+    return status;
+}
+
+sslcv_status sslcv_tape_diff_input(const sslcv_tape *tape, sslcv_tensor *diff_input)
+{
+    const sslcv_status status = sslcv__check(tape, SSLCV__TAPE, "tape");
+
+    if (status != SSLCV_OK) return status;
+    if (!diff_input) return sslcv__null("diff_input");
+    if (!tape->current || !tape->run_back) return sslcv__fail(SSLCV_ERR_STATE, "the tape has not been run back");
+    if (!tape->diff_input.data) {
+        return sslcv__fail(SSLCV_ERR_STATE, "the tape's last pass was run without SSLCV_PASS_INPUT_GRADIENT");
+    }
+    *diff_input = tape->diff_input;
+    return SSLCV_OK;
+}
