@@ -1,0 +1,278 @@
+#include "model/backbone.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/context.h"
+#include "core/options.h"
+#include "core/tensor.h"
+#include "nn/state.h"
+
+static const char *const stage_names[SSLCV__MAX_STAGES] = {"stem", "layer1", "layer2", "layer3", "layer4"};
+static const char *const architecture_names[] = {"", "resnet18", "resnet34", "resnet50", "resnet101"};
+
+static const sslcv_backbone_options defaults = {.struct_size = sizeof(sslcv_backbone_options),
+                                                .stem = SSLCV_STEM_IMAGENET,
+                                                .zero_init_residual = 1,
+                                                .channels = 3,
+                                                .width = 1.0,
+                                                .norm_epsilon = 1e-5,
+                                                .norm_momentum = 0.1};
+
+/* ---- options ---- */
+
+static sslcv_status check_architecture(int32_t architecture)
+{
+    if (architecture < SSLCV_BACKBONE_RESNET18 || architecture > SSLCV_BACKBONE_RESNET101) {
+        return sslcv__invalid("backbone.architecture is %d; must be SSLCV_BACKBONE_RESNET18 .. RESNET101",
+                              architecture);
+    }
+    return SSLCV_OK;
+}
+
+sslcv_status sslcv_backbone_options_init(sslcv_backbone_options *options, size_t struct_size, int32_t architecture)
+{
+    sslcv_backbone_options filled = defaults;
+    const sslcv_status status = check_architecture(architecture);
+
+    if (status != SSLCV_OK) return status;
+    filled.architecture = architecture;
+    return sslcv__options_init("backbone_options", options, struct_size, sizeof filled, &filled, sizeof filled);
+}
+
+static sslcv_status check_options(const sslcv_backbone_options *o)
+{
+    const sslcv_status status = check_architecture(o->architecture);
+
+    if (status != SSLCV_OK) return status;
+    if (o->stem != SSLCV_STEM_IMAGENET && o->stem != SSLCV_STEM_CIFAR) {
+        return sslcv__invalid("backbone.stem is %d; must be SSLCV_STEM_IMAGENET or CIFAR", o->stem);
+    }
+    if (o->zero_init_residual != 0 && o->zero_init_residual != 1) {
+        return sslcv__invalid("backbone.zero_init_residual is %d; must be 0 or 1", o->zero_init_residual);
+    }
+    if (o->reserved != 0) return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "backbone.reserved is not 0");
+    if (o->channels < 1 || o->channels > 16) {
+        return sslcv__invalid("backbone.channels is %lld; must be 1 .. 16", (long long)o->channels);
+    }
+    if (o->stem_channels < 0 || o->stem_channels > 4096) {
+        return sslcv__invalid("backbone.stem_channels is %lld; must be 0 .. 4096", (long long)o->stem_channels);
+    }
+    if (!(o->width >= 1.0 / 64.0 && o->width <= 16.0)) {
+        return sslcv__invalid("backbone.width is %g; must be 1/64 .. 16", o->width);
+    }
+    if (!(o->norm_epsilon > 0.0 && o->norm_epsilon < 1.0)) {
+        return sslcv__invalid("backbone.norm_epsilon is %g; must be > 0 and < 1", o->norm_epsilon);
+    }
+    if (!(o->norm_momentum >= 0.0 && o->norm_momentum <= 1.0)) {
+        return sslcv__invalid("backbone.norm_momentum is %g; must be 0 .. 1", o->norm_momentum);
+    }
+    return SSLCV_OK;
+}
+
+/* ---- life ---- */
+
+static void release_backbone(void *self)
+{
+    sslcv__net_free(&((sslcv_backbone *)self)->net);
+}
+
+sslcv_status sslcv_backbone_create(sslcv_context *context, const sslcv_backbone_options *options, sslcv_backbone **out)
+{
+    sslcv_backbone_options o = defaults;
+    sslcv_backbone *backbone;
+    sslcv_status status = sslcv__check(context, SSLCV__CONTEXT, "context");
+
+    if (status != SSLCV_OK) return status;
+    if (!options) return sslcv__null("options");
+    if (!out) return sslcv__null("backbone");
+    status = sslcv__options_read("backbone_options", options, sizeof defaults, &o, sizeof o);
+    if (status == SSLCV_OK) status = check_options(&o);
+    if (status == SSLCV_OK) {
+        status = sslcv__object_create(context, SSLCV__BACKBONE, sizeof *backbone, release_backbone, &backbone);
+    }
+    if (status != SSLCV_OK) return status;
+    o.seed = sslcv__context_seed(context, o.seed);
+    if (o.stem_channels == 0) o.stem_channels = (int64_t)floor(64.0 * o.width + 0.5);
+    backbone->options = o;
+    status = sslcv__resnet_build(backbone);
+    if (status == SSLCV_OK) {
+        *out = backbone;
+    } else {
+        sslcv__release(backbone);
+    }
+    return status;
+}
+
+void sslcv_backbone_destroy(sslcv_backbone *backbone)
+{
+    sslcv__destroy(backbone, SSLCV__BACKBONE);
+}
+
+sslcv_status sslcv_backbone_clone(const sslcv_backbone *backbone, sslcv_backbone **copy)
+{
+    sslcv_backbone *made;
+    sslcv_status status = sslcv__check(backbone, SSLCV__BACKBONE, "backbone");
+
+    if (status != SSLCV_OK) return status;
+    if (!copy) return sslcv__null("copy");
+    status = sslcv_backbone_create(backbone->object.context, &backbone->options, &made);
+    if (status != SSLCV_OK) return status;
+    sslcv__net_copy_values(&made->net, &backbone->net);
+    *copy = made;
+    return SSLCV_OK;
+}
+
+/* ---- looking ---- */
+
+void sslcv__backbone_describe(const sslcv_backbone *backbone, char *text, size_t size)
+{
+    const sslcv_backbone_options *o = &backbone->options;
+
+    snprintf(text, size, "%s stem=%s channels=%lld stem_channels=%lld width=%g", architecture_names[o->architecture],
+             o->stem == SSLCV_STEM_CIFAR ? "cifar" : "imagenet", (long long)o->channels, (long long)o->stem_channels,
+             o->width);
+}
+
+sslcv_status sslcv_backbone_get_state(sslcv_backbone *backbone, sslcv_state **out)
+{
+    sslcv_state *state;
+    char text[128];
+    sslcv_status status = sslcv__check(backbone, SSLCV__BACKBONE, "backbone");
+
+    if (status != SSLCV_OK) return status;
+    if (!out) return sslcv__null("state");
+    status = sslcv__state_create(backbone->object.context, &backbone->object, &state);
+    if (status != SSLCV_OK) return status;
+    sslcv__backbone_describe(backbone, text, sizeof text);
+    status = sslcv__state_add_metadata(state, "sslcv.backbone", text);
+    if (status == SSLCV_OK) status = sslcv__state_append(state, "", &backbone->net.variables);
+    if (status == SSLCV_OK) {
+        *out = state;
+    } else {
+        sslcv__release(state);
+    }
+    return status;
+}
+
+int64_t sslcv__backbone_dim(const sslcv_backbone *backbone, int32_t stage)
+{
+    return backbone->net.nodes[backbone->stage_ends[stage]].channels;
+}
+
+sslcv_status sslcv_backbone_get_info(const sslcv_backbone *backbone, sslcv_backbone_info *info)
+{
+    sslcv_backbone_info full = {0};
+    const sslcv_status status = sslcv__check(backbone, SSLCV__BACKBONE, "backbone");
+
+    if (status != SSLCV_OK) return status;
+    full.channels = backbone->options.channels;
+    full.feature_dim = sslcv__backbone_dim(backbone, backbone->num_stages - 1);
+    full.num_parameters = sslcv__net_num_parameters(&backbone->net);
+    full.num_stages = backbone->num_stages;
+    full.frozen_stages = backbone->net.frozen_stages;
+    return sslcv__struct_fill("backbone_info", info, sizeof full, &full, sizeof full);
+}
+
+sslcv_status sslcv_backbone_get_stage(const sslcv_backbone *backbone, int64_t index, const char **name, int64_t *dim)
+{
+    const sslcv_status status = sslcv__check(backbone, SSLCV__BACKBONE, "backbone");
+
+    if (status != SSLCV_OK) return status;
+    if (index < 0 || index >= backbone->num_stages) {
+        return sslcv__fail(SSLCV_ERR_NOT_FOUND, "stage %lld: the backbone has stages 0 .. %d", (long long)index,
+                           backbone->num_stages - 1);
+    }
+    if (name) *name = stage_names[index];
+    if (dim) *dim = sslcv__backbone_dim(backbone, (int32_t)index);
+    return SSLCV_OK;
+}
+
+sslcv_status sslcv__backbone_find_stage(const sslcv_backbone *backbone, const char *name, int32_t *index)
+{
+    int32_t i;
+
+    *index = backbone->num_stages - 1;
+    if (!name) return SSLCV_OK;
+    for (i = 0; i < backbone->num_stages; i++) {
+        if (strcmp(name, stage_names[i]) == 0) {
+            *index = i;
+            return SSLCV_OK;
+        }
+    }
+    return sslcv__fail(SSLCV_ERR_NOT_FOUND, "the backbone has no stage \"%s\"; it has stem, layer1 .. layer%d", name,
+                       backbone->num_stages - 1);
+}
+
+/* ---- freezing ---- */
+
+static void set_frozen(sslcv__variable *variable, int32_t frozen)
+{
+    if (variable && variable->gradient) variable->frozen = frozen;
+}
+
+sslcv_status sslcv_backbone_freeze(sslcv_backbone *backbone, int32_t num_stages)
+{
+    int32_t old, i;
+    const sslcv_status status = sslcv__check(backbone, SSLCV__BACKBONE, "backbone");
+
+    if (status != SSLCV_OK) return status;
+    if (num_stages < 0 || num_stages > backbone->num_stages) {
+        return sslcv__invalid("num_stages is %d; must be 0 .. %d", num_stages, backbone->num_stages);
+    }
+    if (backbone->fixed) {
+        return sslcv__fail(SSLCV_ERR_STATE, "a trainer that uses the backbone has begun; freeze before its first step");
+    }
+    old = backbone->net.frozen_stages;
+    for (i = 0; i < backbone->net.num_nodes; i++) {
+        const sslcv__node *node = &backbone->net.nodes[i];
+
+        /* Only what changes: tensors frozen by name elsewhere stay so. */
+        if (node->stage >= (old < num_stages ? old : num_stages) &&
+            node->stage < (old > num_stages ? old : num_stages)) {
+            set_frozen(node->weight, num_stages > old);
+            set_frozen(node->bias, num_stages > old);
+        }
+    }
+    backbone->net.frozen_stages = num_stages;
+    return SSLCV_OK;
+}
+
+/* ---- passes ---- */
+
+static sslcv_status check_images(const sslcv_backbone *backbone, const sslcv_tensor *images)
+{
+    const int64_t shape[4] = {-1, backbone->options.channels, -1, -1};
+    sslcv_status status = SSLCV_OK;
+
+    if (!images) return sslcv__null("images");
+    SSLCV__TRY(sslcv__tensor_check_shape(images, "images", 4, shape));
+    if (images->dtype != SSLCV_F32) {
+        return sslcv__invalid("images are %s; must be f32, normalised as the views do",
+                              sslcv__dtype_name(images->dtype));
+    }
+    if (images->shape[0] < 1) return sslcv__invalid("images has no image in it");
+    if (images->shape[2] < 1 || images->shape[3] < 1) return sslcv__invalid("images has no pixel in it");
+end:
+    return status;
+}
+
+sslcv_status sslcv_backbone_forward(sslcv_backbone *backbone, const sslcv_tensor *images, const sslcv_pass *pass,
+                                    sslcv_tape *tape)
+{
+    sslcv_pass p;
+    int32_t stage;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__check(backbone, SSLCV__BACKBONE, "backbone"));
+    SSLCV__TRY(sslcv__check(tape, SSLCV__TAPE, "tape"));
+    SSLCV__TRY(sslcv__check_context(tape, backbone->object.context, "tape"));
+    SSLCV__TRY(check_images(backbone, images));
+    SSLCV__TRY(sslcv__pass_read(pass, &p));
+    SSLCV__TRY(sslcv__backbone_find_stage(backbone, p.stage, &stage));
+    status = sslcv__tape_forward(tape, &backbone->object, &backbone->net, images, "images", p.flags,
+                                 backbone->stage_ends[stage]);
+end:
+    return status;
+}
