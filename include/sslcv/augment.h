@@ -1,0 +1,243 @@
+/**
+ * @file augment.h
+ * The augmenter: a list of views of one image, each a chain of transforms.
+ *
+ *     int64_t view;
+ *     sslcv_transform t;
+ *     sslcv_augmenter_create(context, &augmenter);
+ *     sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view);
+ *     sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_RESIZED_CROP);
+ *     t.height = t.width = 32;
+ *     sslcv_augmenter_add(augmenter, view, &t);
+ *
+ * A view starts from the image or from the result of an earlier view. The second form is how views share a crop: views
+ * 1 and 2 below continue from view 0 and select its channels, so that their pixels lie on each other.
+ *
+ *     image -+- view 0: crop, flip, normalise -+- view 1: channels 0..0
+ *            |                                 +- view 2: channels 1..2
+ *            +- view 3: crop, jitter, normalise
+ *
+ * A batch of B images gives, for a view, a dense f32 tensor (B, C, H, W).
+ *
+ * Chains run on f32 values in [0, 1] (u8 and u16 divided by full scale) with the arithmetic of torchvision on float
+ * tensors: nothing is rounded to bytes in between. Draws depend only on (seed, epoch, sample, view, place in the
+ * chain): not on threads, batch size or what else is computed. An augmenter that has been used is fixed.
+ */
+#ifndef SSLCV_AUGMENT_H
+#define SSLCV_AUGMENT_H
+
+#include "context.h"
+#include "tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sslcv_augmenter sslcv_augmenter;
+
+enum { SSLCV_SOURCE_IMAGE = -1 };
+
+enum { SSLCV_MAX_CHANNELS = 16 };
+
+/**
+ * Each: what it does; the fields that it reads, with its defaults. No default: must be set. Values that are left
+ * out belong to transforms of later versions.
+ */
+enum sslcv_transform_kind {
+    /** A box of the image, resized: height, width; interpolation; area share min .. max (.08, 1); ratio_min ..
+        ratio_max (3/4, 4/3). Ten tries, then the largest centred box with a ratio in range. */
+    SSLCV_TRANSFORM_RANDOM_RESIZED_CROP = 1,
+    /** height, width; padding (0). Images that are smaller even with padding are refused. */
+    SSLCV_TRANSFORM_RANDOM_CROP = 2,
+    /** height, width. Zeros around an image that is smaller. */
+    SSLCV_TRANSFORM_CENTER_CROP = 3,
+    /** height, width; interpolation. width 0 (default): the shorter side becomes height. */
+    SSLCV_TRANSFORM_RESIZE = 4,
+    SSLCV_TRANSFORM_HORIZONTAL_FLIP = 5, /* probability (.5) */
+    SSLCV_TRANSFORM_VERTICAL_FLIP   = 6, /* probability (.5) */
+    /** brightness, contrast, saturation, hue (.4 .4 .4 .1) in an order drawn for each image; probability (1). Results
+        are clipped to [0, 1]. On 1 channel brightness and contrast only; on other numbers than 1 and 3 saturation and
+        hue must be 0. Contrast is about the mean luma of 3 channels, else about the mean of all values. */
+    SSLCV_TRANSFORM_COLOR_JITTER = 8,
+    /** Luma .2989 R + .587 G + .114 B; probability (.2); count: channels left, 0 (default) as before, or 1, which
+        needs probability 1. 3 channels; 1 channel stays as it is. */
+    SSLCV_TRANSFORM_GRAYSCALE = 9,
+    /** sigma min .. max pixels (.1, 2); probability (.5). A separable Gaussian, cut off at 3 sigma and normalised,
+        the picture mirrored about its edge pixels. */
+    SSLCV_TRANSFORM_GAUSSIAN_BLUR = 10,
+    /** v becomes 1 - v where v >= threshold min .. max (.5, .5); probability (.2). */
+    SSLCV_TRANSFORM_SOLARIZE        = 11,
+    SSLCV_TRANSFORM_SELECT_CHANNELS = 17, /* first (0), count */
+    /** (x - mean[c]) / std[c]; default mean 0, std 1. count: how many entries are given, 0 (default): one for each
+        channel of the image. When an image has another number of channels than count, each of its channels takes the
+        average of the given means and the average of the given deviations; so presets take grey images too. */
+    SSLCV_TRANSFORM_NORMALIZE = 20,
+    /** callbacks; count, height, width: result's shape, 0 (default) as before; probability (1), which must be 1 where
+        the shape changes. */
+    SSLCV_TRANSFORM_CUSTOM = 22
+};
+
+/**
+ * Bilinear and bicubic (a = -0.5) are anti-aliased when they shrink, and clamped to the box that is resized; bicubic
+ * results are clipped to [0, 1]. Nearest takes the pixel that the centre of the new one falls into.
+ */
+enum sslcv_interpolation {
+    SSLCV_INTERPOLATION_BILINEAR = 0,
+    SSLCV_INTERPOLATION_BICUBIC  = 1,
+    SSLCV_INTERPOLATION_NEAREST  = 2
+};
+
+/** Set in a callback table's flags: the host promises that its functions may run on any thread, several at once. */
+enum { SSLCV_CALLBACK_ANY_THREAD = 1 };
+
+/** A transform of the host. Without SSLCV_CALLBACK_ANY_THREAD the whole chain runs on the thread inside the library. */
+typedef struct sslcv_transform_callbacks {
+    size_t  struct_size;
+    void   *user;
+    /** src, dst: (channels, height, width), dense f32, valid during the call; dst is not set yet. random: 64 bits that
+        belong to this draw alone; use them as the seed of anything random. Non-zero: the sample fails as an unreadable
+        image would. */
+    int32_t (*apply)(void *user, const sslcv_tensor *src, sslcv_tensor *dst, uint64_t random);
+    void    (*destroy)(void *user); /* once, with the augmenter that took the table; may be NULL */
+    int32_t flags;                  /* 0 or SSLCV_CALLBACK_ANY_THREAD */
+    int32_t reserved;               /* 0 */
+} sslcv_transform_callbacks;
+
+typedef struct sslcv_transform {
+    size_t  struct_size;
+    int32_t kind;
+    int32_t interpolation;                      /* SSLCV_INTERPOLATION_*; default bilinear */
+    double  probability;                        /* 0 .. 1 that it is applied */
+    int64_t height, width;                      /* pixels, 1 .. 65536 */
+    int64_t padding;                            /* pixels of zeros on each side, 0 .. 65536 */
+    int64_t first, count;                       /* channels, within SSLCV_MAX_CHANNELS */
+    double  min, max;                           /* range of the uniform draw; unit and default by kind */
+    double  ratio_min, ratio_max;               /* width / height, drawn log-uniformly */
+    double  brightness, contrast, saturation;   /* >= 0; factor from max(0, 1 - x) .. 1 + x */
+    double  hue;                                /* turns, 0 .. .5; shift from -hue .. hue */
+    double  mean[SSLCV_MAX_CHANNELS];
+    double  std[SSLCV_MAX_CHANNELS];            /* > 0 */
+    const sslcv_transform_callbacks *callbacks; /* copied */
+} sslcv_transform;
+
+typedef struct sslcv_view_info {
+    size_t  struct_size;
+    int64_t channels, height, width; /* 0 where it follows the image's */
+} sslcv_view_info;
+
+/**
+ * Make an augmenter without views.
+ *
+ * @param context   Not NULL.
+ * @param augmenter Out: owned.
+ * @return SSLCV_OK.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_augmenter_create(sslcv_context *context, sslcv_augmenter **augmenter);
+
+/**
+ * Give back the caller's reference; NULL is accepted.
+ *
+ * @param augmenter NULL or a handle.
+ * @threads One thread at a time per handle.
+ * @since   0.1
+ */
+SSLCV_API void sslcv_augmenter_destroy(sslcv_augmenter *augmenter);
+
+/**
+ * Append a view with an empty chain.
+ *
+ * @param augmenter Not NULL.
+ * @param source    SSLCV_SOURCE_IMAGE or the index of an earlier view whose result this one continues.
+ * @param view      Out: its index, counted from 0; may be NULL.
+ * @return SSLCV_OK; SSLCV_ERR_STATE (already used).
+ * @threads One thread at a time per augmenter.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_augmenter_add_view(sslcv_augmenter *augmenter, int64_t source, int64_t *view);
+
+/**
+ * Set every field to the defaults of a kind.
+ *
+ * @param transform   Not NULL.
+ * @param struct_size sizeof(sslcv_transform).
+ * @param kind        SSLCV_TRANSFORM_RANDOM_RESIZED_CROP ...
+ * @return SSLCV_OK.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_transform_init(sslcv_transform *transform, size_t struct_size, int32_t kind);
+
+/**
+ * Append a transform to a view's chain.
+ *
+ * @param augmenter Not NULL.
+ * @param view      Index from add_view.
+ * @param transform Copied, with its callback table. A field that its kind does not read must be as init left it.
+ * @return SSLCV_OK; SSLCV_ERR_STATE (already used, or a view that another already continues).
+ * @threads One thread at a time per augmenter.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_augmenter_add(sslcv_augmenter *augmenter, int64_t view, const sslcv_transform *transform);
+
+/**
+ * Append the published views of a method. An unknown name fails and lists them.
+ *
+ *     simclr          2 views: random resized crop, flip, jitter .8 .8 .8 .2 (probability .8), grey .2, blur .5; no
+ *                     normalisation (224)
+ *     simclr-cifar    2 views: random resized crop, flip, jitter .4 .4 .4 .1 (probability .8), grey .2 (32)
+ *     finetune        1 view: random resized crop, flip (224)
+ *     finetune-cifar  1 view: resize to size x size, random crop of it with padding 4, flip (32)
+ *     eval            1 view: shorter side to 256/224 of size, centre crop (224)
+ *     eval-cifar      1 view: resize to size x size (32)
+ *
+ * In brackets the published size. All but "simclr" end with ImageNet's mean and deviation, whatever the data. A resize
+ * of an image that has the size already changes nothing. All take images of 1 or 3 channels.
+ *
+ * @param augmenter Not NULL.
+ * @param preset    Name.
+ * @param size      Height and width of the views, 1 .. 57344 pixels; 0: as published.
+ * @param first     Out: index of the first view added; may be NULL.
+ * @param count     Out: views added; may be NULL.
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND; SSLCV_ERR_STATE.
+ * @threads One thread at a time per augmenter.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_augmenter_add_preset(sslcv_augmenter *augmenter, const char *preset, int64_t size,
+                                                  int64_t *first, int64_t *count);
+
+/**
+ * Shape of a view.
+ *
+ * @param augmenter Not NULL.
+ * @param view      0 .. number of views - 1.
+ * @param info      In: struct_size. Out: the rest.
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (past the last view: so count them).
+ * @threads Any while nobody adds.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_augmenter_get_view(const sslcv_augmenter *augmenter, int64_t view, sslcv_view_info *info);
+
+/**
+ * Make one view of one image, exactly as a loader would.
+ *
+ * @param augmenter Not NULL.
+ * @param image     (C, H, W), C 1 .. SSLCV_MAX_CHANNELS, SSLCV_U8, U16 or F32, any strides.
+ * @param seed      Seed of the draws; any value.
+ * @param epoch     >= 0.
+ * @param sample    >= 0: index of the image in its data set.
+ * @param view      Index.
+ * @param out       (C, H, W), dense f32; data NULL asks for the shape.
+ * @return SSLCV_OK; SSLCV_ERR_CANCELLED (a custom transform failed); SSLCV_ERR_NUMERIC (an F32 image with a value that
+ *         is not finite); SSLCV_ERR_NOT_FOUND (no such view).
+ * @threads Any, several at once, unless a custom transform lacks SSLCV_CALLBACK_ANY_THREAD.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_augmenter_apply(sslcv_augmenter *augmenter, const sslcv_tensor *image, uint64_t seed,
+                                             int64_t epoch, int64_t sample, int64_t view, sslcv_tensor *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

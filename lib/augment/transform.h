@@ -1,0 +1,131 @@
+/**
+ * Inside the augmenter: the picture that goes down a chain, and what every kind of transform brings.
+ *
+ * A picture is (channels, height, width). It begins as its source, of any dtype and strides, which is not ours to
+ * write; the first transform that makes new pixels, or sslcv__picture_own(), turns it into dense f32 in one of the two
+ * buffers of the scratch. Crops so read an image where it lies, and only the part that they need.
+ */
+#ifndef SSLCV__TRANSFORM_H
+#define SSLCV__TRANSFORM_H
+
+#include <sslcv/augment.h>
+
+#include "augment/augmenter.h"
+#include "core/error.h"
+#include "core/rng.h"
+#include "image/resize.h"
+
+enum { SSLCV__MAX_SIDE = 65536 }; /* pixels of a result */
+
+enum sslcv__scratch_slot {
+    SSLCV__SLOT_EVEN,    /* the picture is in one of these two, or still in its source */
+    SSLCV__SLOT_ODD,
+    SSLCV__SLOT_WORK,    /* of one transform, during it */
+    SSLCV__SLOT_RESULTS, /* the table of views of a run */
+    SSLCV__NUM_SLOTS
+};
+
+struct sslcv__augment_scratch {
+    sslcv_context *context; /* the owner keeps it alive */
+    void         **slots;   /* SSLCV__NUM_SLOTS, then one for each view that others continue */
+    int64_t       *bytes;   /* of each */
+    int64_t        num_slots;
+};
+
+/** Room for bytes in a slot; what was in it is lost. Allocates only when it has to grow. */
+sslcv_status sslcv__scratch_room(sslcv__augment_scratch *scratch, int64_t slot, int64_t bytes, void *room);
+
+typedef struct sslcv__picture {
+    sslcv_tensor            now; /* (channels, height, width) */
+    sslcv__augment_scratch *scratch;
+    int64_t                 slot; /* where now is dense f32 and ours; -1: still the source */
+} sslcv__picture;
+
+/** Make it dense f32 that can be written. */
+sslcv_status sslcv__picture_own(sslcv__picture *picture);
+
+/** Room for the result of a transform, (channels, height, width), apart from what the picture is now. */
+sslcv_status sslcv__picture_next(sslcv__picture *picture, int64_t channels, int64_t height, int64_t width, float **dst);
+
+/** That result is the picture from now on. */
+void sslcv__picture_take(sslcv__picture *picture, int64_t channels, int64_t height, int64_t width, float *dst);
+
+/** One kind of transform. defaults, check and shape may be NULL. */
+typedef struct sslcv__transform_class {
+    const char *name; /* for messages: "color_jitter" */
+    uint32_t    reads; /* fields, a bit each: transform.c */
+    uint32_t    reserved;
+    void (*defaults)(sslcv_transform *t);
+    sslcv_status (*check)(const sslcv_transform *t);
+    /** Shape in, shape out. 0: not known. Refuses what apply could not take. */
+    sslcv_status (*shape)(const sslcv_transform *t, int64_t shape[3]);
+    /** The picture has passed shape. */
+    sslcv_status (*apply)(const sslcv_transform *t, sslcv__rng *rng, sslcv__picture *picture);
+} sslcv__transform_class;
+
+extern const sslcv__transform_class sslcv__random_resized_crop, sslcv__random_crop, sslcv__center_crop, sslcv__resizing;
+extern const sslcv__transform_class sslcv__horizontal_flip, sslcv__vertical_flip;
+extern const sslcv__transform_class sslcv__color_jitter, sslcv__grayscale, sslcv__solarize;
+extern const sslcv__transform_class sslcv__gaussian_blur;
+extern const sslcv__transform_class sslcv__select_channels, sslcv__normalize, sslcv__custom;
+
+/** Bits of sslcv__transform_class.reads. */
+enum {
+    SSLCV__READS_SIZE          = 1 << 0, /* height, width */
+    SSLCV__READS_INTERPOLATION = 1 << 1,
+    SSLCV__READS_PROBABILITY   = 1 << 2,
+    SSLCV__READS_PADDING       = 1 << 3,
+    SSLCV__READS_FIRST         = 1 << 4,
+    SSLCV__READS_COUNT         = 1 << 5,
+    SSLCV__READS_RANGE         = 1 << 6, /* min, max */
+    SSLCV__READS_RATIO         = 1 << 7,
+    SSLCV__READS_COLOR         = 1 << 8, /* brightness, contrast, saturation, hue */
+    SSLCV__READS_MEAN          = 1 << 9, /* mean, std */
+    SSLCV__READS_CALLBACKS     = 1 << 10
+};
+
+const sslcv__transform_class *sslcv__transform_class_of(int32_t kind); /* NULL: no such kind */
+
+/** Take back the last views, keep that many. */
+void sslcv__augmenter_drop_views(sslcv_augmenter *augmenter, int64_t keep);
+
+/** Everything that can be wrong with a transform by itself. */
+sslcv_status sslcv__transform_check(const sslcv_transform *t);
+
+/** SSLCV_ERR_INVALID_ARGUMENT unless low <= value <= high: "crop.height is 0; must be 1 .. 65536". */
+sslcv_status sslcv__transform_check_int(const char *name, const char *field, int64_t value, int64_t low, int64_t high);
+
+/** The same for reals; not a number is never in range. */
+sslcv_status sslcv__transform_check_real(const char *name, const char *field, double value, double low, double high);
+sslcv_status sslcv__transform_check_positive(const char *name, const char *field, double value, double high);
+
+/* ---- what transforms do once the draws are made; tests call them too ---- */
+
+typedef struct sslcv__jitter_draw {
+    double  brightness, contrast, saturation, hue; /* factors; hue in turns */
+    int64_t order[4];                              /* 0 brightness, 1 contrast, 2 saturation, 3 hue */
+} sslcv__jitter_draw;
+
+/** The box of a random resized crop (torchvision's rule). */
+void sslcv__draw_box(const sslcv_transform *t, sslcv__rng *rng, int64_t height, int64_t width, sslcv__box *box);
+
+void sslcv__draw_jitter(const sslcv_transform *t, sslcv__rng *rng, sslcv__jitter_draw *draw);
+
+/** All planes have pixels values; they lie behind each other. */
+void sslcv__jitter(float *planes, int64_t channels, int64_t pixels, const sslcv_transform *t,
+                   const sslcv__jitter_draw *draw);
+void sslcv__adjust_brightness(float *planes, int64_t channels, int64_t pixels, float factor);
+void sslcv__adjust_contrast(float *planes, int64_t channels, int64_t pixels, float factor);
+void sslcv__adjust_saturation(float *planes, int64_t pixels, float factor); /* 3 planes, also those below */
+void sslcv__adjust_hue(float *planes, int64_t pixels, float turns);
+void sslcv__to_gray(float *planes, int64_t pixels, int64_t channels_out);
+void sslcv__invert_above(float *values, int64_t count, float threshold);
+
+/** Floats of working memory for sslcv__blur(). */
+int64_t sslcv__blur_floats(int64_t height, int64_t width, int64_t radius);
+
+/** In place; the kernel is exp(-k^2 / (2 sigma^2)), k = -radius .. radius, normalised. */
+void sslcv__blur(float *planes, int64_t channels, int64_t height, int64_t width, double sigma, int64_t radius,
+                 float *work);
+
+#endif

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Reference values of the augmentation tests: tests/golden/augment.txt.
+
+    python3 tests/golden/make_augment.py > tests/golden/augment.txt
+
+Made with torch 1.13.1 and torchvision 0.14.1 on float tensors; the records pil_* with Pillow 9.4 on bytes.
+Format: "@ name channels height width", then the values, row-major.
+"""
+import math
+
+import numpy as np
+import torch
+import torchvision.transforms as T
+import torchvision.transforms.functional as F
+from PIL import Image
+from torchvision.transforms.functional import InterpolationMode as Mode
+
+
+def generate(seed, count):
+    """The generator of golden inputs (support.h)."""
+    s, values = 1000 * seed + 7, []
+    for _ in range(count):
+        s = (1103515245 * s + 12345) % 2**31
+        values.append(np.float32(s / 2**31 - 0.5))
+    return np.array(values, np.float32)
+
+
+def picture(seed, channels, height, width):
+    values = (generate(seed, channels * height * width).astype(np.float64) + 0.5) * 256
+    return torch.from_numpy(np.floor(values).astype(np.uint8).reshape(channels, height, width))
+
+
+def record(name, tensor):
+    array = np.asarray(tensor, dtype=np.float32)
+    print("@", name, *array.shape)
+    for row in array.reshape(-1, array.shape[-1]):
+        print(*("%.4g" % value if name.startswith("pil") else "%.7g" % value for value in row))
+
+
+def main():
+    stored = picture(1, 3, 12, 10)
+    image = stored.float() / 255
+    grey = picture(2, 1, 9, 7).float() / 255
+    pil = Image.fromarray((64 + stored // 2).permute(1, 2, 0).numpy())  # no values that the first pass would clip
+    bytes_of = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "nearest": Image.NEAREST}
+    modes = {"bilinear": Mode.BILINEAR, "bicubic": Mode.BICUBIC, "nearest": None}
+
+    record("input", image)
+    for name, mode in modes.items():
+        for height, width in ((5, 7), (21, 10), (17, 23), (1, 1)):
+            key = "%s_%dx%d" % (name, height, width)
+            if mode is None:
+                made = torch.nn.functional.interpolate(image[None], (height, width), mode="nearest-exact")[0]
+            else:
+                made = F.resize(image, (height, width), mode, antialias=True).clamp(0, 1)
+            record(key, made)
+            if height in (21, 1):
+                continue
+            record("pil_" + key, torch.from_numpy(
+                np.array(pil.resize((width, height), bytes_of[name])).astype(np.float32)).permute(2, 0, 1) / 255)
+    record("box", F.resize(F.crop(image, 2, 3, 7, 5), (8, 8), Mode.BILINEAR, antialias=True))
+    record("box_up", F.resize(F.crop(image, 11, 0, 1, 10), (6, 5), Mode.BICUBIC, antialias=True).clamp(0, 1))
+    record("shorter_side", F.resize(image, 6, Mode.BILINEAR, antialias=True))
+
+    record("crop_padded", F.crop(F.pad(image, 4), 1, 9, 9, 8))
+    for size in ((5, 7), (15, 13), (9, 12)):
+        record("center_%dx%d" % size, F.center_crop(image, size))
+    record("hflip", F.hflip(image))
+    record("vflip", F.vflip(image))
+
+    for factor in (0.3, 1.6):
+        record("brightness_%g" % factor, F.adjust_brightness(image, factor))
+        record("contrast_%g" % factor, F.adjust_contrast(image, factor))
+        record("saturation_%g" % factor, F.adjust_saturation(image, factor))
+        record("gray_contrast_%g" % factor, F.adjust_contrast(grey, factor))
+    for turns in (-0.5, -0.13, 0.1, 0.37):
+        record("hue_%g" % turns, F.adjust_hue(image, turns))
+    mixed = F.adjust_brightness(F.adjust_contrast(F.adjust_hue(image, 0.17), 0.7), 1.3)
+    record("jitter", F.adjust_saturation(mixed, 1.9))
+    record("grayscale", F.rgb_to_grayscale(image, 3))
+    record("solarize", F.solarize(image, 0.5))
+    record("normalize", F.normalize(image, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    for sigma, radius in ((0.4, 2), (1.3, 4), (0.1, 1)):
+        record("blur_%g_%d" % (sigma, radius), F.gaussian_blur(image, 2 * radius + 1, sigma))
+
+    # Moments of RandomResizedCrop's boxes in an image of 48 x 64: mean and deviation of area share, log ratio, top, left.
+    torch.manual_seed(5)
+    rows = []
+    for _ in range(100000):
+        top, left, height, width = T.RandomResizedCrop.get_params(torch.zeros(1, 48, 64), [.08, 1], [3 / 4, 4 / 3])
+        rows.append((height * width / 3072, math.log(width / height), top, left))
+    record("box_moments", np.stack([np.mean(rows, 0), np.std(rows, 0)])[None])
+
+
+if __name__ == "__main__":
+    main()

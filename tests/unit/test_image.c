@@ -1,0 +1,399 @@
+#include "support.h"
+
+#include <stdio.h>
+#include <zlib.h>
+
+#include "core/context.h"
+#include "image/decode.h"
+
+/*
+ * Golden files: tests/golden/images.txt, by make_images.py (Pillow 9.4). All but JPEG must be the same bytes; JPEG
+ * decoders differ in rounding and in how they enlarge the colour planes: up to 6 of 255.
+ */
+enum { MAX_LINE = 1 << 16, JPEG_TOLERANCE = 6 };
+
+static const sslcv__decode_limits roomy = {1 << 20, 1 << 20};
+
+static struct sample {
+    char name[32];
+    int64_t channels, height, width, bits, size, count;
+    uint8_t file[MAX_LINE / 4];
+    uint16_t values[MAX_LINE / 4];
+} samples[24];
+static int num_samples;
+
+static sslcv_context *context;
+
+static int hex_digit(char c)
+{
+    return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+static uint32_t hex_number(const char *text, int digits)
+{
+    uint32_t value = 0;
+
+    while (digits-- > 0) value = value << 4 | (uint32_t)hex_digit(*text++);
+    return value;
+}
+
+static void read_sample(char *line, struct sample *s)
+{
+    int64_t *const numbers[] = {&s->channels, &s->height, &s->width, &s->bits};
+    char *save, *word = strtok_r(line, " \n", &save);
+    int64_t i;
+
+    snprintf(s->name, sizeof s->name, "%s", word);
+    for (i = 0; i < 4; i++) *numbers[i] = strtoll(strtok_r(NULL, " \n", &save), NULL, 10);
+    word = strtok_r(NULL, " \n", &save);
+    s->size = (int64_t)strlen(word) / 2;
+    for (i = 0; i < s->size; i++) s->file[i] = (uint8_t)hex_number(word + 2 * i, 2);
+    word = strtok_r(NULL, " \n", &save);
+    s->count = (int64_t)strlen(word) / (s->bits / 4);
+    for (i = 0; i < s->count; i++) s->values[i] = (uint16_t)hex_number(word + i * (s->bits / 4), (int)s->bits / 4);
+}
+
+static void setup(void)
+{
+    static char line[MAX_LINE];
+    FILE *file = fopen("tests/golden/images.txt", "r");
+
+    ck_assert_msg(file != NULL, "tests/golden/images.txt is missing: run from the root of the repository");
+    for (num_samples = 0; num_samples < 24 && fgets(line, sizeof line, file); num_samples++) {
+        read_sample(line, &samples[num_samples]);
+    }
+    fclose(file);
+    ck_assert_int_ge(num_samples, 18);
+    OK(sslcv_context_create(NULL, &context));
+}
+
+static void teardown(void)
+{
+    sslcv_context_info info = {.struct_size = sizeof info};
+
+    OK(sslcv_context_get_info(context, &info));
+    ck_assert_int_eq(info.bytes, 0); /* nothing leaked */
+    sslcv_context_destroy(context);
+}
+
+static const struct sample *find(const char *name)
+{
+    int i;
+
+    for (i = 0; i < num_samples; i++) {
+        if (strcmp(samples[i].name, name) == 0) return &samples[i];
+    }
+    ck_abort_msg("no golden image %s", name);
+    return NULL;
+}
+
+static int value_at(const sslcv_tensor *image, int64_t c, int64_t y, int64_t x)
+{
+    const int64_t at = c * image->strides[0] + y * image->strides[1] + x * image->strides[2];
+
+    return image->dtype == SSLCV_U16 ? ((uint16_t *)image->data)[at] : ((uint8_t *)image->data)[at];
+}
+
+static int is_jpeg(const struct sample *s)
+{
+    return s->file[0] == 0xff;
+}
+
+START_TEST(golden_files)
+{
+    const struct sample *s = &samples[_i];
+    const int tolerance = is_jpeg(s) ? JPEG_TOLERANCE : 0;
+    sslcv_tensor image;
+    int64_t shape[3], y, x, c;
+
+    if (_i >= num_samples) return;
+    OK(sslcv__decode_shape(context, s->file, s->size, s->name, 0, &roomy, shape));
+    OK(sslcv__decode(context, s->file, s->size, s->name, 0, &roomy, &image));
+    ck_assert_int_eq(image.ndim, 3);
+    ck_assert_int_eq(image.dtype, s->bits == 16 ? SSLCV_U16 : SSLCV_U8);
+    ck_assert(image.shape[0] == s->channels && image.shape[1] == s->height && image.shape[2] == s->width);
+    ck_assert_mem_eq(shape, image.shape, sizeof shape);
+    for (y = 0; y < s->height; y++) {
+        for (x = 0; x < s->width; x++) {
+            for (c = 0; c < s->channels; c++) {
+                const int expected = s->values[(y * s->width + x) * s->channels + c];
+
+                ck_assert_msg(abs(value_at(&image, c, y, x) - expected) <= tolerance, "%s (%d, %d, %d): %d, not %d",
+                              s->name, (int)c, (int)y, (int)x, value_at(&image, c, y, x), expected);
+            }
+        }
+    }
+    sslcv__decode_free(context, &image);
+    ck_assert_ptr_null(image.data);
+}
+END_TEST
+
+/** Grey to colour repeats the value; colour to grey is the integer luma; shape says the same. */
+START_TEST(converts_channels)
+{
+    static const char *const names[] = {"rgb.png", "rgb.ppm", "rgb.bmp", "grey.png", "comment.pgm", "deep.pgm"};
+    sslcv_tensor image;
+    int64_t shape[3], y, x;
+    int i;
+
+    for (i = 0; i < 6; i++) {
+        const struct sample *s = find(names[i]);
+        const int64_t channels = s->channels == 3 ? 1 : 3;
+
+        OK(sslcv__decode_shape(context, s->file, s->size, s->name, channels, &roomy, shape));
+        ck_assert_int_eq(shape[0], channels);
+        OK(sslcv__decode(context, s->file, s->size, s->name, channels, &roomy, &image));
+        ck_assert_int_eq(image.shape[0], channels);
+        for (y = 0; y < s->height; y++) {
+            for (x = 0; x < s->width; x++) {
+                const uint16_t *v = s->values + (y * s->width + x) * s->channels;
+                const int expected = s->channels == 3 ? (77 * v[0] + 150 * v[1] + 29 * v[2]) >> 8 : v[0];
+
+                ck_assert_int_eq(value_at(&image, channels - 1, y, x), expected);
+            }
+        }
+        sslcv__decode_free(context, &image);
+    }
+}
+END_TEST
+
+START_TEST(content_counts_not_the_name)
+{
+    const struct sample *s = find("rgb.png");
+    sslcv_tensor image;
+
+    OK(sslcv__decode(context, s->file, s->size, "photo.jpg", 0, &roomy, &image));
+    ck_assert_uint_eq(value_at(&image, 1, 2, 3), s->values[(2 * 7 + 3) * 3 + 1]);
+    sslcv__decode_free(context, &image);
+}
+END_TEST
+
+START_TEST(refuses_what_is_no_image)
+{
+    static const char text[] = "This is not a picture at all, but it is long enough to be one.";
+    sslcv_tensor image = {.ndim = 77};
+    int64_t shape[3] = {7, 7, 7};
+
+    FAILS(sslcv__decode(context, text, sizeof text, "notes.jpg", 0, &roomy, &image), SSLCV_ERR_FORMAT,
+          "notes.jpg: it is not a JPEG");
+    FAILS(sslcv__decode(context, text, 0, "a.png", 0, &roomy, &image), SSLCV_ERR_FORMAT, "a.png: it is empty");
+    FAILS(sslcv__decode(context, NULL, 10, "a.png", 0, &roomy, &image), SSLCV_ERR_FORMAT, "a.png: it is empty");
+    FAILS(sslcv__decode_shape(context, "P5", 2, "a.pgm", 0, &roomy, shape), SSLCV_ERR_FORMAT, "a.pgm");
+    FAILS(sslcv__decode_shape(context, "P5 0 1 255\n", 11, "a.pgm", 0, &roomy, shape), SSLCV_ERR_FORMAT, "width");
+    FAILS(sslcv__decode_shape(context, "P5 1 1 0\n1", 10, "a.pgm", 0, &roomy, shape), SSLCV_ERR_FORMAT, "full scale");
+    FAILS(sslcv__decode_shape(context, "P5 1 1 70000\n1", 14, "a.pgm", 0, &roomy, shape), SSLCV_ERR_FORMAT, "scale");
+    FAILS(sslcv__decode_shape(context, "P5 99999999999 1 255\n1", 22, "a.pgm", 0, &roomy, shape), SSLCV_ERR_FORMAT,
+          "a.pgm");
+    FAILS(sslcv__decode(context, text, sizeof text, "a", 2, &roomy, &image), SSLCV_ERR_INVALID_ARGUMENT,
+          "channels is 2");
+    ck_assert(image.ndim == 77 && shape[0] == 7);
+}
+END_TEST
+
+/** No beginning of a file decodes: what is cut off is an error, not grey pixels. */
+START_TEST(refuses_truncated_files)
+{
+    const struct sample *s = &samples[_i];
+    sslcv_tensor image = {.ndim = 77};
+    int64_t size;
+
+    if (_i >= num_samples) return;
+    for (size = 0; size < s->size; size++) {
+        uint8_t *copy = malloc((size_t)size + 1); /* of the exact size, so that tools see a read beyond it */
+
+        memcpy(copy, s->file, (size_t)size);
+        FAILS(sslcv__decode(context, copy, size, s->name, 0, &roomy, &image), SSLCV_ERR_FORMAT, s->name);
+        free(copy);
+    }
+    ck_assert_int_eq(image.ndim, 77);
+}
+END_TEST
+
+/** A damaged byte gives an error or a picture, never a crash; PNG tells by its checksums. */
+START_TEST(survives_damaged_files)
+{
+    const struct sample *s = &samples[_i];
+    int64_t i, accepted = 0;
+    int bit;
+
+    if (_i >= num_samples) return;
+    for (i = 0; i < s->size; i++) {
+        for (bit = 1; bit < 256; bit <<= 3) {
+            uint8_t *copy = malloc((size_t)s->size);
+            sslcv_tensor image;
+            sslcv_status status;
+
+            memcpy(copy, s->file, (size_t)s->size);
+            copy[i] ^= (uint8_t)bit;
+            status = sslcv__decode(context, copy, s->size, s->name, 0, &roomy, &image);
+            if (status == SSLCV_OK) {
+                sslcv__decode_free(context, &image);
+                accepted++;
+            } else {
+                ck_assert_msg(status == SSLCV_ERR_FORMAT || status == SSLCV_ERR_LIMIT, "%s", sslcv_last_error());
+            }
+            free(copy);
+        }
+    }
+    if (strstr(s->name, ".png")) ck_assert_int_eq(accepted, 0);
+}
+END_TEST
+
+/** A table of codes that says it has more than there can be: a decoder that believes it writes beyond its memory. */
+START_TEST(refuses_too_many_huffman_codes)
+{
+    const struct sample *s = &samples[_i];
+    sslcv_tensor image = {.ndim = 77};
+    uint8_t *copy;
+    int64_t at = 2;
+
+    if (_i >= num_samples || !is_jpeg(s)) return;
+    copy = malloc((size_t)s->size);
+    memcpy(copy, s->file, (size_t)s->size);
+    while (at < s->size - 21 && !(copy[at] == 0xff && copy[at + 1] == 0xc4)) at++;
+    ck_assert_int_lt(at, s->size - 21);
+    memset(copy + at + 5, 255, 16); /* behind marker, length and the table's number: codes of each length */
+    FAILS(sslcv__decode(context, copy, s->size, s->name, 0, &roomy, &image), SSLCV_ERR_FORMAT, "damaged Huffman table");
+    ck_assert_int_eq(image.ndim, 77);
+    free(copy);
+}
+END_TEST
+
+START_TEST(limits)
+{
+    static const uint8_t sof[] = {0xff, 0xd8, 0xff, 0xc0, 0,    17, 8, 0xea, 0x60, 0xea, 0x60, 3,
+                                  1,    0x22, 0,    2,    0x11, 1,  3, 0x11, 1,    0xff, 0xd9};
+    const sslcv__decode_limits few_pixels = {34, 1 << 20}, few_bytes = {1 << 20, 50};
+    const struct sample *s = find("rgb.png");
+    uint8_t copy[sizeof s->file];
+    sslcv_tensor image;
+    int64_t shape[3];
+
+    FAILS(sslcv__decode(context, s->file, s->size, "a.png", 0, &few_pixels, &image), SSLCV_ERR_LIMIT,
+          "a.png has 7 x 5 pixels; the limit is 34");
+    FAILS(sslcv__decode(context, s->file, s->size, "a.png", 0, &few_bytes, &image), SSLCV_ERR_LIMIT,
+          "bytes; the limit is 50");
+    memcpy(copy, s->file, (size_t)s->size);
+    memcpy(copy + 16, "\0\0\xea\x60\0\0\xea\x60", 8);
+    FAILS(sslcv__decode(context, copy, s->size, "huge.png", 0, &roomy, &image), SSLCV_ERR_LIMIT,
+          "huge.png has 60000 x 60000 pixels");
+    FAILS(sslcv__decode_shape(context, copy, s->size, "huge.png", 0, &roomy, shape), SSLCV_ERR_LIMIT, "60000 x 60000");
+    FAILS(sslcv__decode(context, sof, sizeof sof, "huge.jpg", 0, &roomy, &image), SSLCV_ERR_LIMIT, "60000 x 60000");
+    FAILS(sslcv__decode(context, "P5 999999999 999999999 255\n", 27, "huge.pgm", 0, &roomy, &image), SSLCV_ERR_LIMIT,
+          "huge.pgm");
+}
+END_TEST
+
+static int64_t put_chunk(uint8_t *at, const char *type, const uint8_t *body, uint32_t size)
+{
+    uint32_t crc, i;
+
+    memcpy(at + 4, type, 4);
+    memcpy(at + 8, body, size);
+    crc = (uint32_t)crc32(crc32(0, Z_NULL, 0), at + 4, size + 4);
+    for (i = 0; i < 4; i++) {
+        at[i] = (uint8_t)(size >> (24 - 8 * i));
+        at[8 + size + i] = (uint8_t)(crc >> (24 - 8 * i));
+    }
+    return size + 12;
+}
+
+/** A picture of 1 x 1 whose data unpack to 16 MB. */
+START_TEST(refuses_a_zip_bomb)
+{
+    static const uint8_t header[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0};
+    static uint8_t zeros[1 << 24], packed[1 << 16], file[1 << 17];
+    uLongf packed_size = sizeof packed;
+    int64_t size = 8;
+    sslcv_tensor image;
+
+    ck_assert_int_eq(compress2(packed, &packed_size, zeros, sizeof zeros, 9), Z_OK);
+    memcpy(file, "\x89PNG\r\n\x1a\n", 8);
+    size += put_chunk(file + size, "IHDR", header, 13);
+    size += put_chunk(file + size, "IDAT", packed, (uint32_t)packed_size);
+    size += put_chunk(file + size, "IEND", header, 0);
+    FAILS(sslcv__decode(context, file, size, "bomb.png", 0, &roomy, &image), SSLCV_ERR_FORMAT,
+          "bomb.png: it is damaged: it unpacks to more");
+}
+END_TEST
+
+/* ---- out of memory ---- */
+
+static int64_t countdown = -1; /* allocations until one fails; < 0: never */
+
+static void *allocate(void *user, size_t bytes, size_t alignment)
+{
+    (void)user;
+    if (countdown == 0) return NULL;
+    if (countdown > 0) countdown--;
+    return aligned_alloc(alignment, bytes);
+}
+
+static void deallocate(void *user, void *memory, size_t bytes)
+{
+    (void)user;
+    (void)bytes;
+    free(memory);
+}
+
+START_TEST(out_of_memory)
+{
+    const sslcv_allocator allocator = {sizeof allocator, NULL, allocate, deallocate};
+    const struct sample *s = &samples[_i];
+    sslcv_context_options options;
+    sslcv_context *poor;
+    sslcv_tensor image = {.ndim = 77};
+    sslcv_status status;
+    int64_t n;
+
+    if (_i >= num_samples) return;
+    OK(sslcv_context_options_init(&options, sizeof options));
+    options.allocator = &allocator;
+    OK(sslcv_context_create(&options, &poor));
+    for (n = 0;; n++) {
+        countdown = n;
+        status = sslcv__decode(poor, s->file, s->size, s->name, 3, &roomy, &image);
+        countdown = -1;
+        if (status == SSLCV_OK) break;
+        ck_assert_msg(status == SSLCV_ERR_OUT_OF_MEMORY, "%s: %s", s->name, sslcv_last_error());
+        ck_assert_int_eq(image.ndim, 77);
+        ck_assert_int_eq((int64_t)atomic_load(&poor->bytes), 0);
+    }
+    ck_assert_int_ge(n, 1);
+    sslcv__decode_free(poor, &image);
+    sslcv_context_destroy(poor);
+}
+END_TEST
+
+START_TEST(image_names)
+{
+    static const char *const yes[] = {"a.jpg", "b.JPEG", "c/d.Png", "x.y.bmp", "p.pgm", "q.PPM"};
+    static const char *const no[] = {"", "jpg", ".jpg", "d/.png", "a.jp", "a.jpgx", "a.gif", "a.png.txt", "a.", "png."};
+    size_t i;
+
+    for (i = 0; i < sizeof yes / sizeof *yes; i++) ck_assert_msg(sslcv__is_image_name(yes[i]), "%s", yes[i]);
+    for (i = 0; i < sizeof no / sizeof *no; i++) ck_assert_msg(!sslcv__is_image_name(no[i]), "%s", no[i]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("image");
+    TCase *tests = tcase_create("all");
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, golden_files, 0, 18);
+    tcase_add_test(tests, converts_channels);
+    tcase_add_test(tests, content_counts_not_the_name);
+    tcase_add_test(tests, refuses_what_is_no_image);
+    tcase_add_loop_test(tests, refuses_truncated_files, 0, 18);
+    tcase_add_loop_test(tests, survives_damaged_files, 0, 18);
+    tcase_add_loop_test(tests, refuses_too_many_huffman_codes, 0, 18);
+    tcase_add_test(tests, limits);
+    tcase_add_test(tests, refuses_a_zip_bomb);
+    tcase_add_loop_test(tests, out_of_memory, 0, 18);
+    tcase_add_test(tests, image_names);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
