@@ -1,0 +1,162 @@
+/**
+ * @file loss.h
+ * The loss: from arrays of embeddings to a value and its gradients. It owns what an objective needs besides its inputs:
+ * numbers that a run may change, figures of the last call, and its working memory.
+ *
+ *     sslcv_info_nce_options_init(&options, sizeof options);
+ *     options.temperature = 0.5;
+ *     sslcv_loss_create_info_nce(context, &options, &loss);
+ *     sslcv_tensor_init(&z, SSLCV_F32, embeddings, 3, (int64_t[]){2, n, 128});
+ *     sslcv_tensor_init(&dz, SSLCV_F32, gradients, 3, (int64_t[]){2, n, 128});
+ *     sslcv_loss_call_init(&call, sizeof call);
+ *     call.inputs = &z; call.diff_inputs = &dz; call.num_inputs = 1;
+ *     sslcv_loss_compute(loss, &call);                          call.value, gradients
+ *
+ * Here is what all losses share; losses.h has the kinds, each with its options and its create function. Nothing but
+ * creation differs between kinds.
+ *
+ * Inputs have the axes (V, N, P, D) of sslcv.h; N is the same for all inputs of a call. Pairs of views of two inputs
+ * with V and W <= V views: with V = 1 the only one; with V > 1 every view v of the first with every view w of the
+ * second, w != v. Everything is computed in f32 or better. Order within a call: score against what is remembered, then
+ * remember; the kinds of this release remember nothing. A loss used alone and one inside a trainer do the same.
+ */
+#ifndef SSLCV_LOSS_H
+#define SSLCV_LOSS_H
+
+#include "state.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sslcv_loss sslcv_loss;
+
+/** One evaluation: what a caller hands to sslcv_loss_compute(). */
+typedef struct sslcv_loss_call {
+    size_t              struct_size;
+    const sslcv_tensor *inputs;      /* num_inputs dense f32 arrays */
+    sslcv_tensor       *diff_inputs; /* num_inputs arrays to be filled (not added to), each as its input; data NULL:
+                                        that one not wanted; NULL: value only */
+    int64_t             num_inputs;
+    const int64_t      *ids;         /* N sample indices; NULL when the loss does not need them */
+    const int64_t      *labels;      /* N class labels, -1: none; NULL likewise */
+    const sslcv_tensor *targets;     /* (N, C) dense f32: soft targets instead of labels; else NULL */
+    int64_t             step;        /* from 0, over the whole run */
+    int64_t             epoch;       /* from 0 */
+    double              scale;       /* gradients are multiplied by it, the value is not; default 1 */
+    int32_t             flags;       /* SSLCV_CALL_*; default REMEMBER */
+    int32_t             reserved;    /* 0 */
+    double              value;       /* out: the loss, mean over samples */
+} sslcv_loss_call;
+
+enum sslcv_call_flag {
+    SSLCV_CALL_REMEMBER = 1 /* update what the loss remembers; without: leave it as it is */
+};
+
+typedef struct sslcv_loss_info {
+    size_t      struct_size;
+    const char *kind;             /* constant text: "info_nce", "cross_entropy"; names as in losses.h */
+    int32_t     needs_ids;
+    int32_t     needs_labels;     /* 1: labels or targets */
+    int64_t     min_inputs, max_inputs;
+    uint64_t    gradient_inputs;  /* bit i: input i receives a gradient */
+    int64_t     bytes;            /* memory it holds: working memory grows with the largest call, and is kept */
+} sslcv_loss_info;
+
+/**
+ * Give back the caller's reference; NULL is accepted.
+ *
+ * @param loss NULL or a handle.
+ * @threads One thread at a time per handle.
+ * @since   0.1
+ */
+SSLCV_API void sslcv_loss_destroy(sslcv_loss *loss);
+
+/**
+ * Describe it.
+ *
+ * @param loss Not NULL.
+ * @param info In: struct_size. Out: the rest.
+ * @return SSLCV_OK.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_loss_get_info(const sslcv_loss *loss, sslcv_loss_info *info);
+
+/**
+ * Its tensors: for each number that sslcv_loss_set() takes a buffer of that name, one f64 without axes; state.h.
+ *
+ * @param loss  Not NULL.
+ * @param state Out: owned, keeps the loss alive.
+ * @return SSLCV_OK.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_loss_get_state(sslcv_loss *loss, sslcv_state **state);
+
+/**
+ * Set the defaults: no inputs, scale 1, flags REMEMBER.
+ *
+ * @param call        Out: not NULL.
+ * @param struct_size sizeof *call as the caller knows it.
+ * @return SSLCV_OK.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_loss_call_init(sslcv_loss_call *call, size_t struct_size);
+
+/**
+ * Tell the loss that an epoch begins. Trainers do this themselves. The kinds of this release have nothing to do then.
+ *
+ * @param loss  Not NULL.
+ * @param epoch From 0; asking twice for the same epoch does nothing.
+ * @return SSLCV_OK.
+ * @threads One thread at a time per loss.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_loss_begin_epoch(sslcv_loss *loss, int64_t epoch);
+
+/**
+ * Value and gradients. Working memory is taken by the first call of a size; later ones of that size or below allocate
+ * nothing.
+ *
+ * @param loss Not NULL.
+ * @param call In: inputs. Out: value, diff_inputs. Borrowed for the call.
+ * @return SSLCV_OK; SSLCV_ERR_NUMERIC (NaN or infinity in an input, in targets or in the value; call untouched).
+ * @threads One thread at a time per loss.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_loss_compute(sslcv_loss *loss, sslcv_loss_call *call);
+
+/**
+ * Change a number during a run, from a hook or between calls: any field of type double in the kind's options. It is
+ * kept in checkpoints.
+ *
+ * @param loss  Not NULL.
+ * @param field Name of the option's field, e.g. "temperature".
+ * @param value In that field's range.
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such field in this kind).
+ * @threads One thread at a time per loss.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_loss_set(sslcv_loss *loss, const char *field, double value);
+
+/**
+ * Readable figures of the last call, 0 before the first: "top1" (share of anchors or rows whose positive or label is
+ * ranked first; a tie is not first), "mi_bound" (log of the number of candidates - loss, in nats: a lower bound of the
+ * mutual information of two views). They differ by kind; losses.h says which it has.
+ *
+ * @param loss  Not NULL.
+ * @param index From 0.
+ * @param name  Out: constant text.
+ * @param value Out.
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (past the last).
+ * @threads One thread at a time per loss.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_loss_get_metric(const sslcv_loss *loss, int64_t index, const char **name, double *value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
