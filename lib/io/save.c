@@ -1,0 +1,368 @@
+/**
+ * sslcv_state_save(): two passes over the tensors, the first for the checksum in the header and to find what cannot be
+ * saved before any file is touched, the second to write.
+ */
+#include "io/safetensors.h"
+
+#include "core/checked.h"
+#include "core/context.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "core/options.h"
+#include "core/tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <zlib.h>
+
+enum { MAX_GENERATIONS = 9 };
+
+/** Where bytes go: the checksum, a file or a stream. */
+typedef struct sink {
+    uLong checksum;
+    sslcv__new_file *file;
+    const sslcv_stream *stream;
+} sink;
+
+typedef struct saver {
+    sslcv_context *context;
+    const sslcv_state *state;
+    sslcv_save_options options;
+    sslcv__safetensors_text header;
+} saver;
+
+sslcv_status sslcv_save_options_init(sslcv_save_options *options, size_t struct_size)
+{
+    const sslcv_save_options defaults = {.roles = SSLCV_ROLE_ALL};
+
+    return sslcv__options_init("save_options", options, struct_size, sizeof defaults, &defaults, sizeof defaults);
+}
+
+static sslcv_status check_metadata_options(const sslcv_save_options *options)
+{
+    int64_t i, j;
+
+    if (options->num_metadata < 0) {
+        return sslcv__invalid("save_options.num_metadata is %lld; must be >= 0", (long long)options->num_metadata);
+    }
+    if (options->num_metadata > 0 && !options->metadata) return sslcv__null("save_options.metadata");
+    for (i = 0; i < options->num_metadata; i++) {
+        const char *key = options->metadata[2 * i];
+
+        if (!key || !options->metadata[2 * i + 1]) {
+            return sslcv__invalid("save_options.metadata has NULL in pair %lld", (long long)i);
+        }
+        if (strncmp(key, "sslcv.", 6) == 0) {
+            return sslcv__invalid("save_options.metadata has the key \"%s\"; \"sslcv.\" is kept for the library", key);
+        }
+        for (j = 0; j < i; j++) {
+            if (strcmp(options->metadata[2 * j], key) == 0) {
+                return sslcv__invalid("save_options.metadata has the key \"%s\" twice", key);
+            }
+        }
+    }
+    return SSLCV_OK;
+}
+
+static sslcv_status check_options(const sslcv_save_options *options)
+{
+    const int32_t dtype = options->dtype;
+    const sslcv_status status = sslcv__state_check_roles(options->roles, "save_options.roles");
+
+    if (status != SSLCV_OK) return status;
+    if (dtype != 0 && dtype != SSLCV_F32 && dtype != SSLCV_BF16 && dtype != SSLCV_F16) {
+        return sslcv__invalid("save_options.dtype is %s (%d); must be 0, SSLCV_F32, SSLCV_BF16 or SSLCV_F16",
+                              sslcv__dtype_name(dtype), (int)dtype);
+    }
+    if (options->generations < 0 || options->generations > MAX_GENERATIONS) {
+        return sslcv__invalid("save_options.generations is %d; must be 0 .. 9", (int)options->generations);
+    }
+    if (options->reserved != 0) return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "save_options.reserved is not 0");
+    return check_metadata_options(options);
+}
+
+/* ---- what is written, in which order ---- */
+
+static int32_t stored_dtype(const saver *s, const sslcv__variable *variable)
+{
+    return s->options.dtype && (variable->role & SSLCV_ROLE_PARAMETERS) ? s->options.dtype : variable->dtype;
+}
+
+/**
+ * Tensors of large elements first, else in the state's order: with a header of a multiple of 8 bytes every tensor is
+ * then aligned to its element, which readers that map the file rely on.
+ */
+static int is_next(const saver *s, int64_t index, int64_t element_size)
+{
+    const sslcv__variable *variable = s->state->items[index].variable;
+
+    return (variable->role & s->options.roles) && sslcv_dtype_size(stored_dtype(s, variable)) == element_size;
+}
+
+/* ---- the header ---- */
+
+static sslcv_status append_text(saver *s, const char *text)
+{
+    return sslcv__safetensors_append(&s->header, text, (int64_t)strlen(text));
+}
+
+static sslcv_status append_pair(saver *s, const char *key, const char *value)
+{
+    sslcv_status status;
+
+    SSLCV__TRY(append_text(s, ","));
+    SSLCV__TRY(sslcv__safetensors_append_string(&s->header, key, "a metadata key"));
+    SSLCV__TRY(append_text(s, ":"));
+    SSLCV__TRY(sslcv__safetensors_append_string(&s->header, value, key));
+end:
+    return status;
+}
+
+static int host_has_key(const saver *s, const char *key)
+{
+    int64_t i;
+
+    for (i = 0; i < s->options.num_metadata; i++) {
+        if (strcmp(s->options.metadata[2 * i], key) == 0) return 1;
+    }
+    return 0;
+}
+
+/** Checksum (zeros as yet), format, version, what the state says, what the host says; of equal keys the host's. */
+static sslcv_status append_metadata(saver *s)
+{
+    const sslcv_state *state = s->state;
+    sslcv_status status;
+    int64_t i;
+
+    SSLCV__TRY(append_text(s, SSLCV__SAFETENSORS_START "00000000\""));
+    SSLCV__TRY(append_pair(s, "sslcv.format", "1"));
+    SSLCV__TRY(append_pair(s, "sslcv.version", sslcv_version_string()));
+    for (i = 0; i < state->num_metadata; i++) {
+        const char *key = state->metadata[2 * i];
+
+        if (!host_has_key(s, key)) SSLCV__TRY(append_pair(s, key, state->metadata[2 * i + 1]));
+    }
+    for (i = 0; i < s->options.num_metadata; i++) {
+        SSLCV__TRY(append_pair(s, s->options.metadata[2 * i], s->options.metadata[2 * i + 1]));
+    }
+    SSLCV__TRY(append_text(s, "}"));
+end:
+    return status;
+}
+
+static sslcv_status append_name(saver *s, const char *name)
+{
+    sslcv__safetensors_text joined = {0};
+    const char *prefix = s->options.prefix ? s->options.prefix : "";
+    sslcv_status status;
+
+    joined.context = s->context;
+    SSLCV__TRY(sslcv__safetensors_append(&joined, prefix, (int64_t)strlen(prefix)));
+    SSLCV__TRY(sslcv__safetensors_append(&joined, name, (int64_t)strlen(name) + 1));
+    if (strcmp(joined.data, "__metadata__") == 0) {
+        status = sslcv__invalid("a tensor is named \"__metadata__\", which a safetensors file cannot have");
+        goto end;
+    }
+    SSLCV__TRY(sslcv__safetensors_append_string(&s->header, joined.data, "a tensor's name"));
+end:
+    sslcv__free(s->context, joined.data);
+    return status;
+}
+
+static sslcv_status append_entry(saver *s, const sslcv__state_item *item, int64_t *offset)
+{
+    const sslcv__variable *variable = item->variable;
+    const int32_t dtype = stored_dtype(s, variable);
+    int64_t end = 0;
+    int32_t i;
+    sslcv_status status;
+
+    if (!sslcv__add(*offset, variable->count * sslcv_dtype_size(dtype), &end)) {
+        return sslcv__fail(SSLCV_ERR_LIMIT, "the state has more than 2^63 - 1 bytes");
+    }
+    SSLCV__TRY(append_text(s, ","));
+    SSLCV__TRY(append_name(s, item->name));
+    SSLCV__TRY(append_text(s, ":{\"dtype\":\""));
+    SSLCV__TRY(append_text(s, sslcv__safetensors_dtype_name(dtype)));
+    SSLCV__TRY(append_text(s, "\",\"shape\":["));
+    for (i = 0; i < variable->ndim; i++) {
+        if (i > 0) SSLCV__TRY(append_text(s, ","));
+        SSLCV__TRY(sslcv__safetensors_append_number(&s->header, variable->shape[i]));
+    }
+    SSLCV__TRY(append_text(s, "],\"data_offsets\":["));
+    SSLCV__TRY(sslcv__safetensors_append_number(&s->header, *offset));
+    SSLCV__TRY(append_text(s, ","));
+    SSLCV__TRY(sslcv__safetensors_append_number(&s->header, end));
+    SSLCV__TRY(append_text(s, "]}"));
+    *offset = end;
+end:
+    return status;
+}
+
+/** What is written must be read again: two windows onto one state, appended without prefixes, would not be. */
+static sslcv_status check_header(const saver *s)
+{
+    json_error_t error;
+    json_t *header = json_loadb(s->header.data + 8, (size_t)s->header.size - 8, JSON_REJECT_DUPLICATES, &error);
+
+    if (header) {
+        json_decref(header);
+        return SSLCV_OK;
+    }
+    if (json_error_code(&error) == json_error_out_of_memory) {
+        return sslcv__fail(SSLCV_ERR_OUT_OF_MEMORY, "out of memory: header of a safetensors file");
+    }
+    return sslcv__invalid("the state cannot be saved: its header would not be valid: %s", error.text);
+}
+
+/** The length's 8 bytes and the JSON, padded so that both take a multiple of 8. */
+static sslcv_status build_header(saver *s)
+{
+    int64_t offset = 0, size, i;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__safetensors_append(&s->header, "\0\0\0\0\0\0\0\0", 8));
+    SSLCV__TRY(append_metadata(s));
+    for (size = 8; size >= 1; size /= 2) {
+        for (i = 0; i < s->state->count; i++) {
+            if (is_next(s, i, size)) SSLCV__TRY(append_entry(s, &s->state->items[i], &offset));
+        }
+    }
+    SSLCV__TRY(append_text(s, "}"));
+    while (s->header.size % 8 != 0) SSLCV__TRY(append_text(s, " "));
+    SSLCV__TRY(check_header(s));
+    for (i = 0; i < 8; i++) s->header.data[i] = (char)((s->header.size - 8) >> (8 * i) & 0xFF);
+end:
+    return status;
+}
+
+/* ---- the passes ---- */
+
+static sslcv_status write_stream(const sslcv_stream *stream, const char *data, int64_t size)
+{
+    while (size > 0) {
+        const int64_t done = stream->write(stream->user, data, size);
+
+        if (done <= 0 || done > size) {
+            return sslcv__fail(SSLCV_ERR_IO, "stream.write took %lld of %lld bytes", (long long)done, (long long)size);
+        }
+        data += done;
+        size -= done;
+    }
+    return SSLCV_OK;
+}
+
+static sslcv_status put(sink *to, const void *data, int64_t size)
+{
+    const char *bytes = data;
+
+    if (to->file) return sslcv__new_file_write(to->file, data, size);
+    if (to->stream) return write_stream(to->stream, data, size);
+    while (size > 0) {
+        const uInt part = size > 1 << 30 ? (uInt)1 << 30 : (uInt)size;
+
+        to->checksum = crc32(to->checksum, (const Bytef *)bytes, part);
+        bytes += part;
+        size -= part;
+    }
+    return SSLCV_OK;
+}
+
+/** One tensor in plain layout and the file's dtype; what is so already goes without a copy. */
+static sslcv_status put_tensor(const saver *s, const sslcv__state_item *item, sink *to)
+{
+    const sslcv__variable *variable = item->variable;
+    const int32_t dtype = stored_dtype(s, variable);
+    const int64_t bytes = variable->count * sslcv_dtype_size(dtype);
+    sslcv_tensor plain, converted;
+    void *dense = NULL, *other = NULL;
+    sslcv_status status = SSLCV_OK;
+
+    if (variable->layout) {
+        SSLCV__TRY(sslcv__alloc(s->context, sslcv__variable_dense_bytes(variable), &dense));
+        SSLCV__TRY(sslcv__variable_unpack(s->context, variable, variable->value, dense));
+    }
+    sslcv__tensor_set(&plain, variable->dtype, dense ? dense : variable->value, variable->ndim, variable->shape);
+    converted = plain;
+    if (dtype != variable->dtype) {
+        SSLCV__TRY(sslcv__alloc(s->context, bytes, &other));
+        sslcv__tensor_set(&converted, dtype, other, variable->ndim, variable->shape);
+        SSLCV__TRY(sslcv__state_convert(s->context, &plain, &converted, item->name));
+    }
+    if (variable->role & SSLCV_ROLE_PARAMETERS) {
+        SSLCV__TRY(sslcv__state_check_finite(dtype, converted.data, variable->count, item->name));
+    }
+    SSLCV__TRY(put(to, converted.data, bytes));
+end:
+    sslcv__free(s->context, other);
+    sslcv__free(s->context, dense);
+    return status;
+}
+
+static sslcv_status put_all(const saver *s, sink *to)
+{
+    int64_t size, i;
+    sslcv_status status = put(to, s->header.data, s->header.size);
+
+    for (size = 8; size >= 1; size /= 2) {
+        for (i = 0; i < s->state->count && status == SSLCV_OK; i++) {
+            if (is_next(s, i, size)) status = put_tensor(s, &s->state->items[i], to);
+        }
+    }
+    return status;
+}
+
+static sslcv_status put_checksum(saver *s)
+{
+    sink to = {.checksum = crc32(0, Z_NULL, 0)};
+    char digits[16];
+    const sslcv_status status = put_all(s, &to);
+
+    if (status != SSLCV_OK) return status;
+    snprintf(digits, sizeof digits, "%08lx", to.checksum);
+    memcpy(s->header.data + 8 + strlen(SSLCV__SAFETENSORS_START), digits, SSLCV__SAFETENSORS_DIGITS);
+    return SSLCV_OK;
+}
+
+static sslcv_status write_file(const saver *s, const char *path)
+{
+    sink to = {0};
+    sslcv_status status = sslcv__new_file_open(s->context, path, &to.file);
+
+    if (status != SSLCV_OK) return status;
+    status = put_all(s, &to);
+    if (status == SSLCV_OK) return sslcv__new_file_commit(to.file, s->options.generations);
+    sslcv__new_file_discard(to.file);
+    return status;
+}
+
+sslcv_status sslcv_state_save(const sslcv_state *state, const char *path, const sslcv_save_options *options)
+{
+    saver s = {.options = {.roles = SSLCV_ROLE_ALL}};
+    sslcv_stream stream = {0};
+    sslcv_status status = sslcv__check(state, SSLCV__STATE, "state");
+
+    if (status != SSLCV_OK) return status;
+    s.state = state;
+    s.context = s.header.context = state->object.context;
+    SSLCV__TRY(sslcv__options_read("save_options", options, sizeof s.options, &s.options, sizeof s.options));
+    SSLCV__TRY(check_options(&s.options));
+    if (!path) {
+        if (!s.options.stream) return sslcv__invalid("path and save_options.stream are both NULL");
+        SSLCV__TRY(sslcv__options_read("stream", s.options.stream, sizeof stream, &stream, sizeof stream));
+        if (!stream.write) return sslcv__null("stream.write");
+    }
+    SSLCV__TRY(sslcv__state_before_read(state));
+    SSLCV__TRY(build_header(&s));
+    SSLCV__TRY(put_checksum(&s));
+    if (path) {
+        SSLCV__TRY(write_file(&s, path));
+    } else {
+        sink to = {.stream = &stream};
+        SSLCV__TRY(put_all(&s, &to));
+    }
+end:
+    sslcv__free(s.context, s.header.data);
+    return status;
+}
