@@ -1,0 +1,281 @@
+# libssl: self-supervised learning for computer vision, installed as sslcv. Not OpenSSL.
+#
+#   make deps demo      see it learn
+#   make deps check     run the tests
+#   make help           all targets and variables
+
+CC         ?= cc
+CXX        ?= c++
+AR         ?= ar
+NM         ?= nm
+CFLAGS     ?= -O2 -g
+CXXFLAGS   ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+INSTALL    ?= install
+PYTHON     ?= python3
+VALGRIND   ?= valgrind
+CLANG_FORMAT ?= clang-format
+BUILD      ?= build
+PREFIX     ?= /usr/local
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+DESTDIR    ?=
+# make knows a CC, CXX and AR of its own, which are "cc", "g++" and "ar" where nobody sets them: as good.
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+endif
+
+# What "deps" installs must be seen by the goals after it, so they start in a make of their own.
+AFTER_DEPS := $(if $(filter deps,$(MAKECMDGOALS)),$(filter-out deps,$(MAKECMDGOALS)))
+ifneq ($(AFTER_DEPS),)
+
+$(AFTER_DEPS): after-deps ; @:
+after-deps: deps ; @$(MAKE) --no-print-directory $(AFTER_DEPS)
+.PHONY: after-deps $(AFTER_DEPS)
+
+else
+
+version_part = $(shell sed -n 's/^.define SSLCV_VERSION_$(1) *//p' include/sslcv/version.h)
+VERSION      := $(call version_part,MAJOR).$(call version_part,MINOR).$(call version_part,PATCH)
+SOVERSION    := 0
+ONEDNN       := $(shell printf '\043include <oneapi/dnnl/dnnl_version.h>\nDNNL_VERSION_MAJOR.DNNL_VERSION_MINOR.DNNL_VERSION_PATCH' \
+                  | $(CC) $(CPPFLAGS) -E -P - 2>/dev/null | tail -n 1 | tr -d ' ')
+ONEDNN_MAJOR := $(firstword $(subst ., ,$(ONEDNN)))
+
+MODULES  ?= core dnn nn model image augment data loss optim train method eval io
+WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wcast-qual
+# Ours, apart from the user's CFLAGS, which come last and so win. Kernels are written for the compiler's vectoriser; no
+# option here changes results between files: no -ffast-math.
+OWN_CPPFLAGS := -Iinclude -Ilib -D_POSIX_C_SOURCE=200809L -DNDEBUG -DSSLCV_BUILD -DSSLCV__ONEDNN='"$(ONEDNN)"'
+OWN_CFLAGS   := -std=c11 -fPIC -fvisibility=hidden -fopenmp -ftree-vectorize -fno-math-errno -fno-trapping-math \
+                $(WARNINGS) $(EXTRA_CFLAGS)
+COMPILE       = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS)
+# The compiler's OpenMP runtime must be the one that oneDNN uses: two in a process fight for the cores.
+OPENMP_LIBS  ?= -lgomp
+PRIVATE_LIBS := -ldnnl $(OPENMP_LIBS) -lm -lpthread
+LIBS         := -lz -ljansson $(PRIVATE_LIBS)
+
+SOURCES := $(sort $(foreach m,$(MODULES),$(wildcard lib/$(m)/*.c lib/$(m)/v$(ONEDNN_MAJOR)/*.c)))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+HEADERS := $(sort $(wildcard include/sslcv/*.h))
+STATIC  := $(BUILD)/libsslcv.a
+SONAME  := libsslcv.so.$(SOVERSION)
+SHARED  := $(BUILD)/libsslcv.so.$(VERSION)
+
+# ---- the library ----
+
+all: lib
+lib: static shared
+static: $(STATIC)
+shared: $(SHARED)
+
+# Holds compiler and flags, and is touched only when they change: what depends on it is then rebuilt.
+FLAGS_TEXT = $(subst ','\'',$(COMPILE) $(LDFLAGS) $(LIBS))
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@test -n '$(ONEDNN)' || { echo 'oneDNN is not found: "make deps" installs what the build needs' >&2; exit 1; }
+	@test -d lib/dnn/v$(ONEDNN_MAJOR) || { echo 'oneDNN $(ONEDNN) has no back end in lib/dnn/' >&2; exit 1; }
+	@echo '$(FLAGS_TEXT)' | cmp -s - $@ || echo '$(FLAGS_TEXT)' > $@
+
+$(BUILD)/lib/%.o: lib/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
+
+$(STATIC): $(OBJECTS)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(SHARED): $(OBJECTS) lib/sslcv.map
+	$(say) LINK $@
+	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,$(SONAME) -Wl,--version-script=lib/sslcv.map -Wl,-z,defs \
+	  $(OBJECTS) $(LIBS) -o $@
+	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME) && ln -sf $(SONAME) $(BUILD)/libsslcv.so
+
+# ---- examples: public headers only, as a user would compile them ----
+
+EXAMPLES_C   := $(patsubst examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard examples/*.c)))
+EXAMPLES_CXX := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(sort $(wildcard examples/cpp/*.cpp)))
+DEMO_SOURCES := $(sort $(wildcard examples/demo/*.c))
+DEMO         := $(if $(DEMO_SOURCES),$(BUILD)/examples/demo/demo)
+EXAMPLES     := $(EXAMPLES_C) $(EXAMPLES_CXX) $(DEMO)
+EXAMPLE_FLAGS = -Iinclude $(CPPFLAGS) -Wall -Wextra -pedantic $(EXTRA_CFLAGS)
+EXAMPLE_C     = $(CC) -std=c99 -D_POSIX_C_SOURCE=200809L $(EXAMPLE_FLAGS) $(CFLAGS)
+EXAMPLE_CXX   = $(CXX) -std=c++11 $(EXAMPLE_FLAGS) $(CXXFLAGS)
+
+$(EXAMPLES_C): $(BUILD)/examples/%: examples/%.c $(BUILD)/flags $(STATIC)
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(EXAMPLE_C) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
+
+$(EXAMPLES_CXX): $(BUILD)/examples/%: examples/%.cpp $(BUILD)/flags $(STATIC)
+	@mkdir -p $(@D)
+	$(say) CXX $<
+	$(Q)$(EXAMPLE_CXX) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
+
+$(DEMO): $(DEMO_SOURCES) $(wildcard examples/demo/*.h) $(BUILD)/flags $(STATIC)
+	@mkdir -p $(@D)
+	$(say) CC examples/demo
+	$(Q)$(EXAMPLE_C) $(DEMO_SOURCES) -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
+
+examples: $(EXAMPLES)
+
+# make demo DEMO_FLAGS=--quick for a first look.
+demo: $(DEMO)
+	@$(DEMO) --out $(BUILD)/demo $(DEMO_FLAGS)
+
+# ---- unit tests: one program a module, linked with the static library so that internals can be tested too ----
+
+TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
+TESTS        := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/%)
+CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check 2>/dev/null || echo -lcheck)
+
+$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/flags $(STATIC)
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(COMPILE) -Itests/unit -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(CHECK_LIBS) $(LIBS)
+
+tests: $(TESTS)
+
+# make check-unit ONLY=augment runs one suite.
+ONLY ?= *
+SELECTED = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/unit/test_$(ONLY).c)))
+check-unit: $(SELECTED)
+	@sh tests/tools/run_tests.sh $(SELECTED)
+
+# Under tools the tests run in one process. oneDNN and libgomp keep what they made until the process ends.
+check-asan check-ubsan:
+	@CK_FORK=no CK_TIMEOUT_MULTIPLIER=10 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan \
+	  CFLAGS='-O1 -g -UNDEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
+
+check-valgrind: $(SELECTED)
+	@CK_FORK=no CK_TIMEOUT_MULTIPLIER=50 RUN="$(VALGRIND) -q --error-exitcode=9 --leak-check=full \
+	  --show-leak-kinds=definite --errors-for-leak-kinds=definite" \
+	  sh tests/tools/run_tests.sh $(SELECTED)
+
+# ---- checks of everything around the code ----
+
+CHECKS := check-includes check-banned check-headers check-abi check-symbols check-unit check-examples check-docs check-install
+check: $(CHECKS)
+	@echo "all checks passed: $(CHECKS)"
+
+TOOLS := CC='$(CC)' CXX='$(CXX)' NM='$(NM)' PKG_CONFIG='$(PKG_CONFIG)' PYTHON='$(PYTHON)' MAKE='$(MAKE)' VERSION=$(VERSION)
+
+check-includes:
+	@sh tests/tools/check_includes.sh
+check-banned:
+	@sh tests/tools/check_banned.sh
+check-headers:
+	@$(TOOLS) sh tests/tools/check_headers.sh $(HEADERS)
+check-abi: $(SHARED)
+	@$(TOOLS) sh tests/tools/check_abi.sh $(BUILD)
+check-symbols: $(STATIC) $(SHARED)
+	@$(TOOLS) sh tests/tools/check_symbols.sh $(BUILD)
+check-examples: examples shared
+	@$(TOOLS) sh tests/tools/check_examples.sh $(BUILD) $(EXAMPLES_C) $(EXAMPLES_CXX)
+check-docs: lib
+	@$(TOOLS) sh tests/tools/check_docs.sh $(BUILD)
+check-install: lib
+	@$(TOOLS) sh tests/tools/check_install.sh $(BUILD)
+
+# The description of this build's ABI; at a release it becomes tests/abi/sslcv-$(VERSION).abi.
+abi: $(SHARED)
+	abidw --headers-dir include/sslcv --drop-private-types --no-corpus-path --no-comp-dir-path \
+	  $(SHARED) --out-file $(BUILD)/sslcv-$(VERSION).abi
+
+# ---- timings: not part of check ----
+
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(sort $(wildcard tests/bench/*.c)))
+
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/flags $(STATIC)
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(COMPILE) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
+
+bench: $(BENCHES)
+	@for b in $(BENCHES); do echo "$$b"; $$b || exit 1; done
+
+# ---- install ----
+
+$(BUILD)/sslcv.pc: pkgconfig/sslcv.pc.in FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
+	  -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' -e 's|@VERSION@|$(VERSION)|' \
+	  -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|' $< > $@
+
+install: lib $(BUILD)/sslcv.pc
+	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/sslcv $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PKGCONFIGDIR)
+	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(INCLUDEDIR)/sslcv
+	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libsslcv.so
+	$(INSTALL) -m 644 $(BUILD)/sslcv.pc $(DESTDIR)$(PKGCONFIGDIR)
+ifeq ($(LIBSSL_ALIAS),1)
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/sslcv
+	ln -sf ../$(SONAME) $(DESTDIR)$(LIBDIR)/sslcv/libssl.so
+	$(INSTALL) -m 644 $(BUILD)/sslcv.pc $(DESTDIR)$(LIBDIR)/sslcv/libssl.pc
+endif
+
+uninstall:
+	rm -f $(HEADERS:include/%=$(DESTDIR)$(INCLUDEDIR)/%)
+	rm -f $(DESTDIR)$(LIBDIR)/libsslcv.a $(DESTDIR)$(LIBDIR)/$(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME) \
+	  $(DESTDIR)$(LIBDIR)/libsslcv.so $(DESTDIR)$(PKGCONFIGDIR)/sslcv.pc \
+	  $(DESTDIR)$(LIBDIR)/sslcv/libssl.so $(DESTDIR)$(LIBDIR)/sslcv/libssl.pc
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/sslcv $(DESTDIR)$(LIBDIR)/sslcv 2>/dev/null || true
+
+dist:
+	@mkdir -p $(BUILD)
+	git archive --format=tar --prefix=sslcv-$(VERSION)/ HEAD | gzip -n -9 > $(BUILD)/sslcv-$(VERSION).tar.gz
+
+# ---- source code ----
+
+# Headers are laid out by hand, in columns.
+C_FILES = $(shell find lib tests examples -name '*.c' -o -name '*.cpp' | sort)
+
+format:
+	$(CLANG_FORMAT) -i $(C_FILES)
+format-check:
+	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES) && echo "format-check: $(words $(C_FILES)) files"
+lint: check-includes check-banned check-headers format-check
+	@for script in tests/tools/*.sh; do sh -n $$script || exit 1; done
+
+compile_commands.json: FORCE
+	@{ echo '['; separator=; for f in $(SOURCES) $(TEST_SOURCES); do \
+	  printf '%s{"directory": "%s", "file": "%s", "arguments": ["%s", "-std=c11", "-fopenmp", "-Iinclude", "-Ilib", "-Itests/unit", "-D_POSIX_C_SOURCE=200809L", "-DSSLCV_BUILD", "-DSSLCV__ONEDNN=\\"$(ONEDNN)\\"", "-c", "%s"]}' \
+	    "$$separator" "$(CURDIR)" "$$f" "$(firstword $(CC))" "$$f"; separator=', '; done; echo ']'; } > $@
+
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(EXAMPLES_C:=.d) $(EXAMPLES_CXX:=.d) $(BENCHES:=.d)
+
+endif # AFTER_DEPS
+
+deps:
+	@sh tests/tools/deps.sh
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make [lib]           libsslcv.a and libsslcv.so in $$(BUILD); also: static, shared'
+	@echo 'make deps            install what building, the demo and the tests need (Debian, Ubuntu), or name it'
+	@echo 'make demo            pre-train on real images and show what it brought: about three minutes'
+	@echo 'make examples        the programs of examples/'
+	@echo 'make install         to $$(DESTDIR)$$(PREFIX); uninstall; LIBSSL_ALIAS=1: docs/packaging.md'
+	@echo 'make check           all of: check-unit check-includes check-banned check-headers check-abi check-symbols'
+	@echo '                     check-examples check-docs check-install'
+	@echo 'make check-unit ONLY=core    one suite'
+	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
+	@echo 'make bench           timings'
+	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
+	@echo 'make dist clean      source archive in $$(BUILD); remove $$(BUILD)'
+	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR DESTDIR BUILD OPENMP_LIBS V=1'
+
+FORCE:
+.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind abi bench install \
+  uninstall dist format format-check lint deps clean help FORCE

@@ -1,0 +1,466 @@
+/**
+ * Layout of every public struct, checked at compile time: fields in this order, no hole, no tail padding, this size. A
+ * released line is never edited; a new field moves LAST and SIZE only. Compiles as C99 and as C++11.
+ */
+#include <sslcv/sslcv.h>
+
+#include <stddef.h>
+
+#define JOIN2(a, b)      a##b
+#define JOIN(a, b)       JOIN2(a, b)
+#define CHECK(condition) typedef char JOIN(check_, __LINE__)[(condition) ? 1 : -1]
+#define END(s, f)        (offsetof(s, f) + sizeof(((s *)0)->f))
+#define FIRST(s, f)      CHECK(offsetof(s, f) == 0)
+#define NEXT(s, a, b)    CHECK(offsetof(s, b) == END(s, a))
+#define LAST(s, f, size) CHECK(END(s, f) == sizeof(s) && sizeof(s) == (size))
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wunused-local-typedefs"
+#endif
+
+CHECK(sizeof(size_t) == 8 && sizeof(void *) == 8 && sizeof(double) == 8 && sizeof(sslcv_status) == 4);
+
+/* context.h */
+FIRST(sslcv_allocator, struct_size);
+NEXT(sslcv_allocator, struct_size, user);
+NEXT(sslcv_allocator, user, allocate);
+NEXT(sslcv_allocator, allocate, deallocate);
+LAST(sslcv_allocator, deallocate, 32);
+
+FIRST(sslcv_context_options, struct_size);
+NEXT(sslcv_context_options, struct_size, threads);
+NEXT(sslcv_context_options, threads, loader_threads);
+NEXT(sslcv_context_options, loader_threads, precision);
+NEXT(sslcv_context_options, precision, winograd);
+NEXT(sslcv_context_options, winograd, seed);
+NEXT(sslcv_context_options, seed, allocator);
+NEXT(sslcv_context_options, allocator, log);
+NEXT(sslcv_context_options, log, log_user);
+NEXT(sslcv_context_options, log_user, log_level);
+NEXT(sslcv_context_options, log_level, reserved);
+LAST(sslcv_context_options, reserved, 64);
+
+FIRST(sslcv_context_info, struct_size);
+NEXT(sslcv_context_info, struct_size, threads);
+NEXT(sslcv_context_info, threads, loader_threads);
+NEXT(sslcv_context_info, loader_threads, precision);
+NEXT(sslcv_context_info, precision, cancelled);
+NEXT(sslcv_context_info, cancelled, cpu);
+NEXT(sslcv_context_info, cpu, bytes);
+LAST(sslcv_context_info, bytes, 40);
+
+/* tensor.h */
+FIRST(sslcv_tensor, data);
+NEXT(sslcv_tensor, data, shape);
+NEXT(sslcv_tensor, shape, strides);
+NEXT(sslcv_tensor, strides, ndim);
+NEXT(sslcv_tensor, ndim, dtype);
+LAST(sslcv_tensor, dtype, 144);
+
+/* state.h */
+FIRST(sslcv_state_entry, struct_size);
+NEXT(sslcv_state_entry, struct_size, name);
+NEXT(sslcv_state_entry, name, shape);
+NEXT(sslcv_state_entry, shape, ndim);
+NEXT(sslcv_state_entry, ndim, dtype);
+NEXT(sslcv_state_entry, dtype, role);
+NEXT(sslcv_state_entry, role, frozen);
+LAST(sslcv_state_entry, frozen, 96);
+
+FIRST(sslcv_stream, struct_size);
+NEXT(sslcv_stream, struct_size, user);
+NEXT(sslcv_stream, user, read);
+NEXT(sslcv_stream, read, write);
+LAST(sslcv_stream, write, 32);
+
+FIRST(sslcv_save_options, struct_size);
+NEXT(sslcv_save_options, struct_size, dtype);
+NEXT(sslcv_save_options, dtype, roles);
+NEXT(sslcv_save_options, roles, generations);
+NEXT(sslcv_save_options, generations, reserved);
+NEXT(sslcv_save_options, reserved, prefix);
+NEXT(sslcv_save_options, prefix, metadata);
+NEXT(sslcv_save_options, metadata, num_metadata);
+NEXT(sslcv_save_options, num_metadata, stream);
+LAST(sslcv_save_options, stream, 56);
+
+FIRST(sslcv_load_options, struct_size);
+NEXT(sslcv_load_options, struct_size, partial);
+NEXT(sslcv_load_options, partial, adapt_input);
+NEXT(sslcv_load_options, adapt_input, roles);
+NEXT(sslcv_load_options, roles, reserved);
+NEXT(sslcv_load_options, reserved, prefix);
+NEXT(sslcv_load_options, prefix, max_bytes);
+NEXT(sslcv_load_options, max_bytes, stream);
+LAST(sslcv_load_options, stream, 48);
+
+FIRST(sslcv_load_report, struct_size);
+NEXT(sslcv_load_report, struct_size, matched);
+NEXT(sslcv_load_report, matched, missing);
+NEXT(sslcv_load_report, missing, unexpected);
+NEXT(sslcv_load_report, unexpected, adapted);
+NEXT(sslcv_load_report, adapted, text);
+NEXT(sslcv_load_report, text, text_size);
+NEXT(sslcv_load_report, text_size, text_needed);
+NEXT(sslcv_load_report, text_needed, layout);
+LAST(sslcv_load_report, layout, 96);
+
+/* augment.h */
+FIRST(sslcv_transform_callbacks, struct_size);
+NEXT(sslcv_transform_callbacks, struct_size, user);
+NEXT(sslcv_transform_callbacks, user, apply);
+NEXT(sslcv_transform_callbacks, apply, destroy);
+NEXT(sslcv_transform_callbacks, destroy, flags);
+NEXT(sslcv_transform_callbacks, flags, reserved);
+LAST(sslcv_transform_callbacks, reserved, 40);
+
+FIRST(sslcv_transform, struct_size);
+NEXT(sslcv_transform, struct_size, kind);
+NEXT(sslcv_transform, kind, interpolation);
+NEXT(sslcv_transform, interpolation, probability);
+NEXT(sslcv_transform, probability, height);
+NEXT(sslcv_transform, height, width);
+NEXT(sslcv_transform, width, padding);
+NEXT(sslcv_transform, padding, first);
+NEXT(sslcv_transform, first, count);
+NEXT(sslcv_transform, count, min);
+NEXT(sslcv_transform, min, max);
+NEXT(sslcv_transform, max, ratio_min);
+NEXT(sslcv_transform, ratio_min, ratio_max);
+NEXT(sslcv_transform, ratio_max, brightness);
+NEXT(sslcv_transform, brightness, contrast);
+NEXT(sslcv_transform, contrast, saturation);
+NEXT(sslcv_transform, saturation, hue);
+NEXT(sslcv_transform, hue, mean);
+NEXT(sslcv_transform, mean, std);
+NEXT(sslcv_transform, std, callbacks);
+LAST(sslcv_transform, callbacks, 392);
+
+FIRST(sslcv_view_info, struct_size);
+NEXT(sslcv_view_info, struct_size, channels);
+NEXT(sslcv_view_info, channels, height);
+NEXT(sslcv_view_info, height, width);
+LAST(sslcv_view_info, width, 32);
+
+/* dataset.h */
+FIRST(sslcv_dataset_callbacks, struct_size);
+NEXT(sslcv_dataset_callbacks, struct_size, user);
+NEXT(sslcv_dataset_callbacks, user, load);
+NEXT(sslcv_dataset_callbacks, load, unload);
+NEXT(sslcv_dataset_callbacks, unload, get_label);
+NEXT(sslcv_dataset_callbacks, get_label, destroy);
+NEXT(sslcv_dataset_callbacks, destroy, flags);
+NEXT(sslcv_dataset_callbacks, flags, reserved);
+LAST(sslcv_dataset_callbacks, reserved, 56);
+
+FIRST(sslcv_dataset_options, struct_size);
+NEXT(sslcv_dataset_options, struct_size, kind);
+NEXT(sslcv_dataset_options, kind, part);
+NEXT(sslcv_dataset_options, part, label_folders);
+NEXT(sslcv_dataset_options, label_folders, on_error);
+NEXT(sslcv_dataset_options, on_error, channels);
+NEXT(sslcv_dataset_options, channels, cache);
+NEXT(sslcv_dataset_options, cache, path);
+NEXT(sslcv_dataset_options, path, labels_path);
+NEXT(sslcv_dataset_options, labels_path, count);
+NEXT(sslcv_dataset_options, count, num_classes);
+NEXT(sslcv_dataset_options, num_classes, max_pixels);
+NEXT(sslcv_dataset_options, max_pixels, max_file_bytes);
+NEXT(sslcv_dataset_options, max_file_bytes, max_cache_bytes);
+NEXT(sslcv_dataset_options, max_cache_bytes, callbacks);
+LAST(sslcv_dataset_options, callbacks, 96);
+
+FIRST(sslcv_dataset_info, struct_size);
+NEXT(sslcv_dataset_info, struct_size, count);
+NEXT(sslcv_dataset_info, count, num_classes);
+NEXT(sslcv_dataset_info, num_classes, channels);
+NEXT(sslcv_dataset_info, channels, height);
+NEXT(sslcv_dataset_info, height, width);
+NEXT(sslcv_dataset_info, width, failed);
+LAST(sslcv_dataset_info, failed, 56);
+
+FIRST(sslcv_sample, struct_size);
+NEXT(sslcv_sample, struct_size, name);
+NEXT(sslcv_sample, name, label);
+LAST(sslcv_sample, label, 24);
+
+FIRST(sslcv_split_options, struct_size);
+NEXT(sslcv_split_options, struct_size, fraction);
+NEXT(sslcv_split_options, fraction, per_class);
+NEXT(sslcv_split_options, per_class, folds);
+NEXT(sslcv_split_options, folds, fold);
+NEXT(sslcv_split_options, fold, list_path);
+NEXT(sslcv_split_options, list_path, seed);
+NEXT(sslcv_split_options, seed, balanced);
+NEXT(sslcv_split_options, balanced, complement);
+LAST(sslcv_split_options, complement, 64);
+
+FIRST(sslcv_loader_options, struct_size);
+NEXT(sslcv_loader_options, struct_size, dataset);
+NEXT(sslcv_loader_options, dataset, augmenter);
+NEXT(sslcv_loader_options, augmenter, batch_size);
+NEXT(sslcv_loader_options, batch_size, prefetch);
+NEXT(sslcv_loader_options, prefetch, seed);
+NEXT(sslcv_loader_options, seed, sampler);
+NEXT(sslcv_loader_options, sampler, drop_last);
+LAST(sslcv_loader_options, drop_last, 56);
+
+FIRST(sslcv_batch, struct_size);
+NEXT(sslcv_batch, struct_size, size);
+NEXT(sslcv_batch, size, epoch);
+NEXT(sslcv_batch, epoch, index);
+NEXT(sslcv_batch, index, count);
+NEXT(sslcv_batch, count, ids);
+NEXT(sslcv_batch, ids, labels);
+LAST(sslcv_batch, labels, 56);
+
+/* tape.h */
+FIRST(sslcv_pass, struct_size);
+NEXT(sslcv_pass, struct_size, flags);
+NEXT(sslcv_pass, flags, reserved);
+NEXT(sslcv_pass, reserved, stage);
+LAST(sslcv_pass, stage, 24);
+
+/* backbone.h */
+FIRST(sslcv_backbone_options, struct_size);
+NEXT(sslcv_backbone_options, struct_size, architecture);
+NEXT(sslcv_backbone_options, architecture, stem);
+NEXT(sslcv_backbone_options, stem, zero_init_residual);
+NEXT(sslcv_backbone_options, zero_init_residual, reserved);
+NEXT(sslcv_backbone_options, reserved, channels);
+NEXT(sslcv_backbone_options, channels, stem_channels);
+NEXT(sslcv_backbone_options, stem_channels, width);
+NEXT(sslcv_backbone_options, width, norm_epsilon);
+NEXT(sslcv_backbone_options, norm_epsilon, norm_momentum);
+NEXT(sslcv_backbone_options, norm_momentum, seed);
+LAST(sslcv_backbone_options, seed, 72);
+
+FIRST(sslcv_backbone_info, struct_size);
+NEXT(sslcv_backbone_info, struct_size, channels);
+NEXT(sslcv_backbone_info, channels, feature_dim);
+NEXT(sslcv_backbone_info, feature_dim, num_parameters);
+NEXT(sslcv_backbone_info, num_parameters, num_stages);
+NEXT(sslcv_backbone_info, num_stages, frozen_stages);
+LAST(sslcv_backbone_info, frozen_stages, 40);
+
+/* head.h */
+FIRST(sslcv_mlp_options, struct_size);
+NEXT(sslcv_mlp_options, struct_size, in_dim);
+NEXT(sslcv_mlp_options, in_dim, hidden_dim);
+NEXT(sslcv_mlp_options, hidden_dim, out_dim);
+NEXT(sslcv_mlp_options, out_dim, init_std);
+NEXT(sslcv_mlp_options, init_std, seed);
+NEXT(sslcv_mlp_options, seed, num_layers);
+NEXT(sslcv_mlp_options, num_layers, norm);
+NEXT(sslcv_mlp_options, norm, last_norm);
+NEXT(sslcv_mlp_options, last_norm, bias);
+NEXT(sslcv_mlp_options, bias, last_bias);
+NEXT(sslcv_mlp_options, last_bias, normalize);
+LAST(sslcv_mlp_options, normalize, 72);
+
+FIRST(sslcv_head_info, struct_size);
+NEXT(sslcv_head_info, struct_size, kind);
+NEXT(sslcv_head_info, kind, in_dim);
+NEXT(sslcv_head_info, in_dim, out_dim);
+NEXT(sslcv_head_info, out_dim, num_parameters);
+LAST(sslcv_head_info, num_parameters, 40);
+
+/* loss.h */
+FIRST(sslcv_loss_call, struct_size);
+NEXT(sslcv_loss_call, struct_size, inputs);
+NEXT(sslcv_loss_call, inputs, diff_inputs);
+NEXT(sslcv_loss_call, diff_inputs, num_inputs);
+NEXT(sslcv_loss_call, num_inputs, ids);
+NEXT(sslcv_loss_call, ids, labels);
+NEXT(sslcv_loss_call, labels, targets);
+NEXT(sslcv_loss_call, targets, step);
+NEXT(sslcv_loss_call, step, epoch);
+NEXT(sslcv_loss_call, epoch, scale);
+NEXT(sslcv_loss_call, scale, flags);
+NEXT(sslcv_loss_call, flags, reserved);
+NEXT(sslcv_loss_call, reserved, value);
+LAST(sslcv_loss_call, value, 96);
+
+FIRST(sslcv_loss_info, struct_size);
+NEXT(sslcv_loss_info, struct_size, kind);
+NEXT(sslcv_loss_info, kind, needs_ids);
+NEXT(sslcv_loss_info, needs_ids, needs_labels);
+NEXT(sslcv_loss_info, needs_labels, min_inputs);
+NEXT(sslcv_loss_info, min_inputs, max_inputs);
+NEXT(sslcv_loss_info, max_inputs, gradient_inputs);
+NEXT(sslcv_loss_info, gradient_inputs, bytes);
+LAST(sslcv_loss_info, bytes, 56);
+
+/* losses.h */
+FIRST(sslcv_info_nce_options, struct_size);
+NEXT(sslcv_info_nce_options, struct_size, temperature);
+NEXT(sslcv_info_nce_options, temperature, reduction);
+NEXT(sslcv_info_nce_options, reduction, reserved);
+LAST(sslcv_info_nce_options, reserved, 24);
+
+FIRST(sslcv_cross_entropy_options, struct_size);
+NEXT(sslcv_cross_entropy_options, struct_size, label_smoothing);
+LAST(sslcv_cross_entropy_options, label_smoothing, 16);
+
+/* optim.h */
+FIRST(sslcv_optimizer_options, struct_size);
+NEXT(sslcv_optimizer_options, struct_size, kind);
+NEXT(sslcv_optimizer_options, kind, nesterov);
+NEXT(sslcv_optimizer_options, nesterov, momentum);
+NEXT(sslcv_optimizer_options, momentum, weight_decay);
+NEXT(sslcv_optimizer_options, weight_decay, beta1);
+NEXT(sslcv_optimizer_options, beta1, beta2);
+NEXT(sslcv_optimizer_options, beta2, epsilon);
+NEXT(sslcv_optimizer_options, epsilon, trust);
+NEXT(sslcv_optimizer_options, trust, clip_norm);
+NEXT(sslcv_optimizer_options, clip_norm, decay_roles);
+NEXT(sslcv_optimizer_options, decay_roles, adapt_roles);
+NEXT(sslcv_optimizer_options, adapt_roles, trust_clip);
+NEXT(sslcv_optimizer_options, trust_clip, reserved);
+LAST(sslcv_optimizer_options, reserved, 88);
+
+FIRST(sslcv_optimizer_group, struct_size);
+NEXT(sslcv_optimizer_group, struct_size, rate_scale);
+NEXT(sslcv_optimizer_group, rate_scale, weight_decay);
+NEXT(sslcv_optimizer_group, weight_decay, momentum);
+NEXT(sslcv_optimizer_group, momentum, fixed_rate);
+NEXT(sslcv_optimizer_group, fixed_rate, adapt);
+LAST(sslcv_optimizer_group, adapt, 40);
+
+FIRST(sslcv_schedule, struct_size);
+NEXT(sslcv_schedule, struct_size, kind);
+NEXT(sslcv_schedule, kind, by_epoch);
+NEXT(sslcv_schedule, by_epoch, value);
+NEXT(sslcv_schedule, value, end_value);
+NEXT(sslcv_schedule, end_value, warmup_start);
+NEXT(sslcv_schedule, warmup_start, warmup_epochs);
+NEXT(sslcv_schedule, warmup_epochs, warmup_reaches);
+NEXT(sslcv_schedule, warmup_reaches, num_milestones);
+NEXT(sslcv_schedule, num_milestones, gamma);
+NEXT(sslcv_schedule, gamma, milestones);
+LAST(sslcv_schedule, milestones, 128);
+
+/* trainer.h */
+FIRST(sslcv_branch, struct_size);
+NEXT(sslcv_branch, struct_size, source);
+NEXT(sslcv_branch, source, views);
+NEXT(sslcv_branch, views, num_views);
+NEXT(sslcv_branch, num_views, backbone);
+NEXT(sslcv_branch, backbone, heads);
+NEXT(sslcv_branch, heads, num_heads);
+NEXT(sslcv_branch, num_heads, stage);
+NEXT(sslcv_branch, stage, flags);
+NEXT(sslcv_branch, flags, grouping);
+NEXT(sslcv_branch, grouping, head_grouping);
+NEXT(sslcv_branch, head_grouping, detach);
+LAST(sslcv_branch, detach, 80);
+
+FIRST(sslcv_trainer_options, struct_size);
+NEXT(sslcv_trainer_options, struct_size, dataset);
+NEXT(sslcv_trainer_options, dataset, augmenter);
+NEXT(sslcv_trainer_options, augmenter, optimizer);
+NEXT(sslcv_trainer_options, optimizer, learning_rate);
+NEXT(sslcv_trainer_options, learning_rate, weight_decay);
+NEXT(sslcv_trainer_options, weight_decay, checkpoint_path);
+NEXT(sslcv_trainer_options, checkpoint_path, batch_size);
+NEXT(sslcv_trainer_options, batch_size, epochs);
+NEXT(sslcv_trainer_options, epochs, steps_per_epoch);
+NEXT(sslcv_trainer_options, steps_per_epoch, prefetch);
+NEXT(sslcv_trainer_options, prefetch, checkpoint_epochs);
+NEXT(sslcv_trainer_options, checkpoint_epochs, checkpoint_seconds);
+NEXT(sslcv_trainer_options, checkpoint_seconds, seed);
+NEXT(sslcv_trainer_options, seed, sampler);
+NEXT(sslcv_trainer_options, sampler, drop_last);
+NEXT(sslcv_trainer_options, drop_last, resume);
+NEXT(sslcv_trainer_options, resume, generations);
+LAST(sslcv_trainer_options, generations, 128);
+
+FIRST(sslcv_progress, struct_size);
+NEXT(sslcv_progress, struct_size, event);
+NEXT(sslcv_progress, event, reserved);
+NEXT(sslcv_progress, reserved, step);
+NEXT(sslcv_progress, step, num_steps);
+NEXT(sslcv_progress, num_steps, epoch);
+NEXT(sslcv_progress, epoch, num_epochs);
+NEXT(sslcv_progress, num_epochs, loss);
+NEXT(sslcv_progress, loss, learning_rate);
+NEXT(sslcv_progress, learning_rate, embedding_std);
+NEXT(sslcv_progress, embedding_std, images_per_second);
+NEXT(sslcv_progress, images_per_second, seconds);
+NEXT(sslcv_progress, seconds, seconds_left);
+LAST(sslcv_progress, seconds_left, 96);
+
+FIRST(sslcv_hook, struct_size);
+NEXT(sslcv_hook, struct_size, user);
+NEXT(sslcv_hook, user, call);
+NEXT(sslcv_hook, call, destroy);
+NEXT(sslcv_hook, destroy, events);
+NEXT(sslcv_hook, events, every);
+LAST(sslcv_hook, every, 40);
+
+FIRST(sslcv_memory, struct_size);
+NEXT(sslcv_memory, struct_size, parameters);
+NEXT(sslcv_memory, parameters, gradients);
+NEXT(sslcv_memory, gradients, optimizer);
+NEXT(sslcv_memory, optimizer, losses);
+NEXT(sslcv_memory, losses, activations);
+NEXT(sslcv_memory, activations, scratch);
+NEXT(sslcv_memory, scratch, loader);
+NEXT(sslcv_memory, loader, total);
+LAST(sslcv_memory, total, 72);
+
+/* method.h */
+FIRST(sslcv_method_options, struct_size);
+NEXT(sslcv_method_options, struct_size, dataset);
+NEXT(sslcv_method_options, dataset, backbones);
+NEXT(sslcv_method_options, backbones, num_backbones);
+NEXT(sslcv_method_options, num_backbones, augmenter);
+NEXT(sslcv_method_options, augmenter, preset);
+NEXT(sslcv_method_options, preset, settings);
+NEXT(sslcv_method_options, settings, checkpoint_path);
+NEXT(sslcv_method_options, checkpoint_path, seed);
+NEXT(sslcv_method_options, seed, resume);
+NEXT(sslcv_method_options, resume, reserved);
+LAST(sslcv_method_options, reserved, 80);
+
+/* probe.h */
+FIRST(sslcv_embed_options, struct_size);
+NEXT(sslcv_embed_options, struct_size, dataset);
+NEXT(sslcv_embed_options, dataset, augmenter);
+NEXT(sslcv_embed_options, augmenter, branches);
+NEXT(sslcv_embed_options, branches, num_branches);
+NEXT(sslcv_embed_options, num_branches, batch_size);
+NEXT(sslcv_embed_options, batch_size, first);
+NEXT(sslcv_embed_options, first, count);
+NEXT(sslcv_embed_options, count, seed);
+NEXT(sslcv_embed_options, seed, epoch);
+LAST(sslcv_embed_options, epoch, 80);
+
+FIRST(sslcv_probe_options, struct_size);
+NEXT(sslcv_probe_options, struct_size, kind);
+NEXT(sslcv_probe_options, kind, standardize);
+NEXT(sslcv_probe_options, standardize, neighbours);
+NEXT(sslcv_probe_options, neighbours, temperature);
+NEXT(sslcv_probe_options, temperature, epochs);
+NEXT(sslcv_probe_options, epochs, batch_size);
+NEXT(sslcv_probe_options, batch_size, learning_rate);
+NEXT(sslcv_probe_options, learning_rate, weight_decay);
+NEXT(sslcv_probe_options, weight_decay, momentum);
+NEXT(sslcv_probe_options, momentum, seed);
+LAST(sslcv_probe_options, seed, 80);
+
+FIRST(sslcv_metrics, struct_size);
+NEXT(sslcv_metrics, struct_size, count);
+NEXT(sslcv_metrics, count, num_classes);
+NEXT(sslcv_metrics, num_classes, top1);
+NEXT(sslcv_metrics, top1, top5);
+NEXT(sslcv_metrics, top5, mean_per_class);
+NEXT(sslcv_metrics, mean_per_class, top1_low);
+NEXT(sslcv_metrics, top1_low, top1_high);
+LAST(sslcv_metrics, top1_high, 64);
+
+FIRST(sslcv_spread, struct_size);
+NEXT(sslcv_spread, struct_size, std);
+NEXT(sslcv_spread, std, cosine);
+NEXT(sslcv_spread, cosine, effective_rank);
+LAST(sslcv_spread, effective_rank, 32);

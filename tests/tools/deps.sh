@@ -1,0 +1,41 @@
+#!/bin/sh
+# Installs what building, the demo and the tests need and is not there yet. On Debian and Ubuntu by apt-get, as root or
+# by sudo; elsewhere it names what to install. With everything in place it changes nothing and needs no network.
+set -u
+build="gcc make pkg-config libdnnl-dev zlib1g-dev libstb-dev libjansson-dev librandom123-dev"
+demo="dataset-fashion-mnist"
+check="check g++ python3 libssl-dev valgrind abigail-tools clang-format"
+
+if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
+    cat <<TEXT
+This system has no apt-get. Please install what is missing of:
+  Fedora    gcc gcc-c++ make pkgconf onednn-devel zlib-devel stb_image-devel jansson-devel Random123-devel
+            check-devel openssl-devel valgrind libabigail clang-tools-extra
+  Arch      base-devel onednn zlib stb jansson random123 check openssl valgrind libabigail clang
+  Homebrew  gcc make pkg-config onednn zlib jansson check; stb and Random123 are headers to be put on the include path
+The demo also wants the four files of Fashion-MNIST (Debian's dataset-fashion-mnist).
+TEXT
+    exit 0
+fi
+
+missing=""
+for package in $build $demo $check; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
+done
+if [ -z "$missing" ]; then
+    echo "deps: everything is installed"
+    exit 0
+fi
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "deps: please install as root: apt-get install$missing" >&2
+        exit 1
+    fi
+    as_root="sudo"
+fi
+echo "deps: installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get -qq update </dev/null &&
+    $as_root apt-get -qq install -y --no-install-recommends $missing </dev/null

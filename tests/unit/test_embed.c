@@ -1,0 +1,926 @@
+/* Embedding, evaluation and watching, end to end: data set, views, networks, trainer. */
+#include "probe_support.h"
+
+#include <sslcv/losses.h>
+
+#include <pthread.h>
+#include <stdio.h>
+
+enum { COUNT = 13, CHANNELS = 3, SIDE = 8, PIXELS = CHANNELS * SIDE * SIDE, CLASSES = 3 };
+
+/* A small world: labelled pictures in memory, two views, a narrow ResNet and a classifier on top of it. */
+typedef struct world {
+    sslcv_context *context;
+    sslcv_dataset *dataset;
+    sslcv_augmenter *augmenter; /* view 0: as it is; 1: normalised; 2: flipped at random */
+    sslcv_backbone *backbone;
+    sslcv_head *head; /* feature_dim -> 5 */
+    int64_t dim;      /* feature_dim */
+} world;
+
+/* Pixels of a sample: its class's pattern, and noise of its own. */
+static void picture(int64_t index, int64_t label, uint8_t *pixels)
+{
+    sslcv__rng pattern, noise;
+    int64_t i;
+
+    sslcv__rng_init(&pattern, 1, (uint64_t)label, 0);
+    sslcv__rng_init(&noise, 2, (uint64_t)index, 0);
+    for (i = 0; i < PIXELS; i++) {
+        pixels[i] = (uint8_t)(sslcv__rng_below(&pattern, 150) + sslcv__rng_below(&noise, 100));
+    }
+}
+
+static void add_picture(sslcv_dataset *dataset, int64_t index, int64_t label)
+{
+    const int64_t shape[3] = {CHANNELS, SIDE, SIDE};
+    uint8_t pixels[PIXELS];
+    sslcv_tensor image;
+
+    picture(index, label, pixels);
+    OK(sslcv_tensor_init(&image, SSLCV_U8, pixels, 3, shape));
+    OK(sslcv_dataset_add_image(dataset, &image, &label));
+}
+
+static sslcv_dataset *make_list(sslcv_context *context, int32_t on_error)
+{
+    sslcv_dataset_options options;
+    sslcv_dataset *dataset;
+
+    OK(sslcv_dataset_options_init(&options, sizeof options, SSLCV_DATASET_LIST));
+    options.on_error = on_error;
+    OK(sslcv_dataset_create(context, &options, &dataset));
+    return dataset;
+}
+
+static void add_transform(sslcv_augmenter *augmenter, int64_t view, int32_t kind)
+{
+    sslcv_transform transform;
+
+    OK(sslcv_transform_init(&transform, sizeof transform, kind));
+    if (kind == SSLCV_TRANSFORM_NORMALIZE) {
+        transform.mean[0] = transform.mean[1] = transform.mean[2] = 0.5;
+        transform.std[0] = transform.std[1] = transform.std[2] = 0.25;
+        transform.count = 3;
+    }
+    OK(sslcv_augmenter_add(augmenter, view, &transform));
+}
+
+static void make_networks(world *w)
+{
+    sslcv_backbone_options options;
+    sslcv_backbone_info info = {.struct_size = sizeof info};
+    sslcv_mlp_options mlp;
+
+    OK(sslcv_backbone_options_init(&options, sizeof options, SSLCV_BACKBONE_RESNET18));
+    options.stem = SSLCV_STEM_CIFAR;
+    options.width = 0.125;
+    OK(sslcv_backbone_create(w->context, &options, &w->backbone));
+    OK(sslcv_backbone_get_info(w->backbone, &info));
+    w->dim = info.feature_dim;
+    OK(sslcv_mlp_options_init(&mlp, sizeof mlp));
+    mlp.in_dim = w->dim;
+    mlp.num_layers = 1;
+    mlp.out_dim = 5;
+    OK(sslcv_head_create_mlp(w->context, &mlp, &w->head));
+}
+
+static world make_world(sslcv_context *context)
+{
+    world w = {.context = context};
+    int64_t i;
+
+    w.dataset = make_list(context, SSLCV_ON_ERROR_SUBSTITUTE);
+    for (i = 0; i < COUNT; i++) add_picture(w.dataset, i, i % CLASSES);
+    OK(sslcv_augmenter_create(context, &w.augmenter));
+    for (i = 0; i < 3; i++) OK(sslcv_augmenter_add_view(w.augmenter, SSLCV_SOURCE_IMAGE, NULL));
+    add_transform(w.augmenter, 1, SSLCV_TRANSFORM_NORMALIZE);
+    add_transform(w.augmenter, 2, SSLCV_TRANSFORM_HORIZONTAL_FLIP);
+    make_networks(&w);
+    return w;
+}
+
+static void destroy_world(world *w)
+{
+    sslcv_head_destroy(w->head);
+    sslcv_backbone_destroy(w->backbone);
+    sslcv_augmenter_destroy(w->augmenter);
+    sslcv_dataset_destroy(w->dataset);
+    sslcv_context_destroy(w->context);
+}
+
+static const int64_t plain_view[1] = {0}, normal_view[1] = {1}, both_views[2] = {0, 1};
+
+static sslcv_branch make_branch(const int64_t *views, int64_t num_views, sslcv_backbone *backbone, int32_t flags)
+{
+    sslcv_branch branch;
+
+    OK(sslcv_branch_init(&branch, sizeof branch));
+    branch.views = views;
+    branch.num_views = num_views;
+    branch.backbone = backbone;
+    branch.flags = flags;
+    return branch;
+}
+
+static sslcv_embed_options make_options(const world *w, const sslcv_branch *const *branches, int64_t num_branches)
+{
+    sslcv_embed_options options;
+
+    OK(sslcv_embed_options_init(&options, sizeof options));
+    ck_assert_int_eq(options.batch_size, 256);
+    options.dataset = w->dataset;
+    options.augmenter = w->augmenter;
+    options.branches = branches;
+    options.num_branches = num_branches;
+    options.batch_size = 4;
+    return options;
+}
+
+/* Features of the options, after asking for the shape. */
+static float *embed(const sslcv_embed_options *options, int64_t count, int64_t width, int64_t *labels)
+{
+    sslcv_tensor features = {.data = NULL};
+    float *values = make_array(count * width);
+
+    OK(sslcv_embed(options, &features, NULL));
+    ck_assert_int_eq(features.ndim, 2);
+    ck_assert_int_eq(features.shape[0], count);
+    ck_assert_int_eq(features.shape[1], width);
+    features.data = values;
+    OK(sslcv_embed(options, &features, labels));
+    return values;
+}
+
+/* ---- embed ---- */
+
+/* A view of all samples, (COUNT, C, H, W), one by one. */
+static float *naive_view(const world *w, int64_t view)
+{
+    const int64_t shape[3] = {CHANNELS, SIDE, SIDE};
+    float *images = make_array(COUNT * PIXELS);
+    int64_t i;
+
+    for (i = 0; i < COUNT; i++) {
+        uint8_t pixels[PIXELS];
+        sslcv_tensor image, out;
+
+        picture(i, i % CLASSES, pixels);
+        OK(sslcv_tensor_init(&image, SSLCV_U8, pixels, 3, shape));
+        OK(sslcv_tensor_init(&out, SSLCV_F32, images + i * PIXELS, 3, shape));
+        OK(sslcv_augmenter_apply(w->augmenter, &image, 1, 0, i, view, &out));
+    }
+    return images;
+}
+
+/* The backbone over a view in one pass; size values a sample. */
+static float *naive_pass(const world *w, int64_t view, int32_t flags, const char *stage, int64_t size)
+{
+    const int64_t shape[4] = {COUNT, CHANNELS, SIDE, SIDE};
+    float *images = naive_view(w, view), *copy = make_array(COUNT * size);
+    sslcv_tensor tensor, output;
+    sslcv_pass pass;
+    sslcv_tape *tape;
+    int64_t count = 1;
+    int32_t i;
+
+    OK(sslcv_tensor_init(&tensor, SSLCV_F32, images, 4, shape));
+    OK(sslcv_pass_init(&pass, sizeof pass));
+    pass.flags = flags;
+    pass.stage = stage;
+    OK(sslcv_tape_create(w->context, &tape));
+    OK(sslcv_backbone_forward(w->backbone, &tensor, &pass, tape));
+    OK(sslcv_tape_output(tape, &output));
+    for (i = 0; i < output.ndim; i++) count *= output.shape[i];
+    ck_assert_int_eq(count, COUNT * size);
+    memcpy(copy, output.data, (size_t)count * sizeof *copy);
+    sslcv_tape_destroy(tape);
+    free(images);
+    return copy;
+}
+
+/* The head over (n, dim) rows. */
+static float *naive_head(const world *w, const float *rows, int64_t n)
+{
+    const sslcv_tensor input = array(rows, n, w->dim);
+    float *copy = make_array(n * 5);
+    sslcv_tensor output;
+    sslcv_pass pass;
+    sslcv_tape *tape;
+
+    OK(sslcv_pass_init(&pass, sizeof pass));
+    pass.flags = 0;
+    OK(sslcv_tape_create(w->context, &tape));
+    OK(sslcv_head_forward(w->head, &input, &pass, tape));
+    OK(sslcv_tape_output(tape, &output));
+    memcpy(copy, output.data, (size_t)(n * 5) * sizeof *copy);
+    sslcv_tape_destroy(tape);
+    return copy;
+}
+
+static void compare_columns(const float *features, int64_t width, int64_t column, const float *expected, int64_t size)
+{
+    int64_t i, j;
+
+    for (i = 0; i < COUNT; i++) {
+        for (j = 0; j < size; j++) CLOSE(features[i * width + column + j], expected[i * size + j], 1e-5);
+    }
+}
+
+/* Pixels; a network over two views; an early stage; a head: side by side. */
+START_TEST(embed_joins_branches)
+{
+    world w = make_world(make_context(2, NULL));
+    sslcv_branch pixels = make_branch(plain_view, 1, NULL, 0), two = make_branch(both_views, 2, w.backbone, 0);
+    sslcv_branch early = make_branch(normal_view, 1, w.backbone, 0), top = make_branch(normal_view, 1, w.backbone, 0);
+    const sslcv_branch *branches[4] = {&pixels, &two, &early, &top};
+    const sslcv_embed_options options = make_options(&w, branches, 4);
+    int64_t labels[COUNT], early_dim, width, i;
+    float *features, *view, *first, *second, *stage, *logits;
+
+    early.stage = "layer1";
+    OK(sslcv_backbone_get_stage(w.backbone, 1, NULL, &early_dim));
+    top.heads = &w.head;
+    top.num_heads = 1;
+    width = PIXELS + 2 * w.dim + early_dim + 5;
+    features = embed(&options, COUNT, width, labels);
+    view = naive_view(&w, 0);
+    first = naive_pass(&w, 0, 0, NULL, w.dim);
+    second = naive_pass(&w, 1, 0, NULL, w.dim);
+    stage = naive_pass(&w, 1, 0, "layer1", early_dim);
+    logits = naive_head(&w, second, COUNT);
+    compare_columns(features, width, 0, view, PIXELS);
+    compare_columns(features, width, PIXELS, first, w.dim);
+    compare_columns(features, width, PIXELS + w.dim, second, w.dim);
+    compare_columns(features, width, PIXELS + 2 * w.dim, stage, early_dim);
+    compare_columns(features, width, PIXELS + 2 * w.dim + early_dim, logits, 5);
+    for (i = 0; i < COUNT; i++) ck_assert_int_eq(labels[i], i % CLASSES);
+    free(features);
+    free(view);
+    free(first);
+    free(second);
+    free(stage);
+    free(logits);
+    destroy_world(&w);
+}
+END_TEST
+
+/* A map comes as (N, D, h, w) and is embedded as (P, D), and so is what a head makes of it. */
+START_TEST(embed_maps)
+{
+    world w = make_world(make_context(1, NULL));
+    sslcv_branch map = make_branch(normal_view, 1, w.backbone, SSLCV_PASS_MAP);
+    sslcv_branch top = make_branch(normal_view, 1, w.backbone, SSLCV_PASS_MAP);
+    const sslcv_branch *branches[2] = {&map, &top};
+    const sslcv_embed_options options = make_options(&w, branches, 2);
+    int64_t early_dim, width, area, n, p, d;
+    float *features, *expected, *rows, *logits;
+
+    map.stage = "layer2"; /* stride 2: SIDE / 2 squared pixels */
+    OK(sslcv_backbone_get_stage(w.backbone, 2, NULL, &early_dim));
+    area = SIDE * SIDE / 4;
+    top.heads = &w.head; /* over layer4, which has one pixel left */
+    top.num_heads = 1;
+    width = area * early_dim + 5;
+    features = embed(&options, COUNT, width, NULL);
+    expected = naive_pass(&w, 1, SSLCV_PASS_MAP, "layer2", area * early_dim);
+    for (n = 0; n < COUNT; n++) {
+        for (p = 0; p < area; p++) {
+            for (d = 0; d < early_dim; d++) {
+                CLOSE(features[n * width + p * early_dim + d], expected[(n * early_dim + d) * area + p], 1e-5);
+            }
+        }
+    }
+    rows = naive_pass(&w, 1, SSLCV_PASS_MAP, NULL, w.dim);
+    logits = naive_head(&w, rows, COUNT);
+    compare_columns(features, width, area * early_dim, logits, 5);
+    free(features);
+    free(expected);
+    free(rows);
+    free(logits);
+    destroy_world(&w);
+}
+END_TEST
+
+START_TEST(embed_in_parts)
+{
+    world w = make_world(make_context(1, NULL));
+    sslcv_branch branch = make_branch(normal_view, 1, w.backbone, 0);
+    const sslcv_branch *branches[1] = {&branch};
+    sslcv_embed_options options = make_options(&w, branches, 1);
+    static const int64_t sizes[] = {1, 3, COUNT, 1000};
+    float *whole = embed(&options, COUNT, w.dim, NULL);
+    size_t s;
+    int64_t i;
+
+    for (s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        float *again;
+
+        options.batch_size = sizes[s];
+        again = embed(&options, COUNT, w.dim, NULL);
+        for (i = 0; i < COUNT * w.dim; i++) CLOSE(again[i], whole[i], 1e-5);
+        free(again);
+    }
+    options.batch_size = 4;
+    for (options.first = 0; options.first < COUNT; options.first += 5) {
+        const int64_t count = COUNT - options.first < 5 ? COUNT - options.first : 5;
+        int64_t labels[5];
+        float *part;
+
+        options.count = options.first + 5 < COUNT ? 5 : 0;
+        part = embed(&options, count, w.dim, labels);
+        for (i = 0; i < count * w.dim; i++) CLOSE(part[i], whole[options.first * w.dim + i], 1e-5);
+        for (i = 0; i < count; i++) ck_assert_int_eq(labels[i], (options.first + i) % CLASSES);
+        free(part);
+    }
+    free(whole);
+    destroy_world(&w);
+}
+END_TEST
+
+/* Seed and epoch decide on random views; nothing is drawn from the context. */
+START_TEST(embed_random_views)
+{
+    static const int64_t flipped[1] = {2};
+    world w = make_world(make_context(1, NULL)), other = make_world(make_context(1, NULL));
+    sslcv_branch branch = make_branch(flipped, 1, NULL, 0);
+    const sslcv_branch *branches[1] = {&branch};
+    sslcv_embed_options options = make_options(&w, branches, 1);
+    sslcv_backbone *next, *expected;
+    sslcv_backbone_options network;
+    sslcv_state *states[2];
+    float *a, *b, *weights[2];
+    int64_t count;
+    int i;
+
+    options.seed = 3;
+    a = embed(&options, COUNT, PIXELS, NULL);
+    b = embed(&options, COUNT, PIXELS, NULL);
+    ck_assert_mem_eq(a, b, COUNT * PIXELS * sizeof *a);
+    free(b);
+    options.epoch = 1;
+    b = embed(&options, COUNT, PIXELS, NULL);
+    ck_assert_mem_ne(a, b, COUNT * PIXELS * sizeof *a);
+    free(b);
+    options.epoch = 0;
+    options.seed = 0;
+    b = embed(&options, COUNT, PIXELS, NULL);
+    ck_assert_mem_ne(a, b, COUNT * PIXELS * sizeof *a);
+    free(a);
+    free(b);
+    OK(sslcv_backbone_options_init(&network, sizeof network, SSLCV_BACKBONE_RESNET18));
+    network.width = 0.125;
+    OK(sslcv_backbone_create(w.context, &network, &next));
+    OK(sslcv_backbone_create(other.context, &network, &expected));
+    OK(sslcv_backbone_get_state(next, &states[0]));
+    OK(sslcv_backbone_get_state(expected, &states[1]));
+    for (i = 0; i < 2; i++) {
+        OK(sslcv_state_get_flat(states[i], SSLCV_ROLE_ALL, NULL, 0, &count));
+        weights[i] = make_array(count);
+        OK(sslcv_state_get_flat(states[i], SSLCV_ROLE_ALL, weights[i], count, &count));
+        sslcv_state_destroy(states[i]);
+    }
+    ck_assert_mem_eq(weights[0], weights[1], (size_t)count * sizeof(float));
+    free(weights[0]);
+    free(weights[1]);
+    sslcv_backbone_destroy(next);
+    sslcv_backbone_destroy(expected);
+    destroy_world(&w);
+    destroy_world(&other);
+}
+END_TEST
+
+START_TEST(embed_unreadable_samples)
+{
+    static const char junk[] = "\xff\xd8\xff no picture";
+    sslcv_context *context = make_context(1, NULL);
+    sslcv_dataset *kept = NULL;
+    world w = make_world(context);
+    sslcv_branch branch = make_branch(plain_view, 1, NULL, 0);
+    const sslcv_branch *branches[1] = {&branch};
+    int32_t on_error;
+
+    kept = w.dataset;
+    for (on_error = SSLCV_ON_ERROR_SUBSTITUTE; on_error <= SSLCV_ON_ERROR_FAIL; on_error++) {
+        sslcv_embed_options options;
+        sslcv_tensor features;
+        int64_t labels[6], i, k;
+        float values[6 * PIXELS];
+
+        w.dataset = make_list(context, on_error);
+        for (i = 0; i < 6; i++) {
+            if (i == 2 || i == 5) {
+                OK(sslcv_dataset_add_file(w.dataset, NULL, junk, sizeof junk, i % CLASSES));
+            } else {
+                add_picture(w.dataset, i, i % CLASSES);
+            }
+        }
+        options = make_options(&w, branches, 1);
+        features = array(values, 6, PIXELS);
+        if (on_error == SSLCV_ON_ERROR_FAIL) {
+            FAILS(sslcv_embed(&options, &features, labels), SSLCV_ERR_FORMAT, "");
+        } else {
+            OK(sslcv_embed(&options, &features, labels));
+            for (i = 0; i < 6; i++) {
+                uint8_t pixels[PIXELS];
+
+                ck_assert_int_eq(labels[i], i == 2 || i == 5 ? -1 : i % CLASSES);
+                picture(i, i % CLASSES, pixels);
+                for (k = 0; k < PIXELS; k++) {
+                    CLOSE(values[i * PIXELS + k], i == 2 || i == 5 ? 0 : pixels[k] / 255.0, 1e-6);
+                }
+            }
+        }
+        sslcv_dataset_destroy(w.dataset);
+    }
+    w.dataset = kept;
+    destroy_world(&w);
+}
+END_TEST
+
+START_TEST(embed_refuses)
+{
+    world w = make_world(make_context(1, NULL)), other = make_world(make_context(1, NULL));
+    sslcv_branch branch = make_branch(plain_view, 1, NULL, 0), good = branch;
+    const sslcv_branch *branches[1] = {&branch};
+    sslcv_embed_options good_options = make_options(&w, branches, 1), o = good_options;
+    static const int64_t no_view[1] = {7};
+    sslcv_tensor shape = {.data = NULL};
+    sslcv_head *heads[1] = {w.head};
+    float values[PIXELS] = {-5};
+    sslcv_tensor small = array(values, 1, PIXELS);
+
+    FAILS(sslcv_embed_options_init(NULL, sizeof o), SSLCV_ERR_INVALID_ARGUMENT, "embed_options is NULL");
+    FAILS(sslcv_embed(NULL, &shape, NULL), SSLCV_ERR_INVALID_ARGUMENT, "embed_options is NULL");
+    FAILS(sslcv_embed(&o, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "features is NULL");
+    FAILS(sslcv_embed(&o, &small, NULL), SSLCV_ERR_INVALID_ARGUMENT, "features");
+    ck_assert_float_eq(values[0], -5);
+#define REFUSE(field, value, status, text)                                                                             \
+    do {                                                                                                               \
+        o = good_options;                                                                                              \
+        o.field = value;                                                                                               \
+        FAILS(sslcv_embed(&o, &shape, NULL), status, text);                                                            \
+    } while (0)
+#define REFUSE_BRANCH(field, value, status, text)                                                                      \
+    do {                                                                                                               \
+        branch = good;                                                                                                 \
+        branch.field = value;                                                                                          \
+        FAILS(sslcv_embed(&good_options, &shape, NULL), status, text);                                                 \
+        branch = good;                                                                                                 \
+    } while (0)
+    REFUSE(struct_size, 8, SSLCV_ERR_INVALID_ARGUMENT, "struct_size is 8");
+    REFUSE(dataset, NULL, SSLCV_ERR_INVALID_ARGUMENT, "embed.dataset is NULL");
+    REFUSE(augmenter, NULL, SSLCV_ERR_INVALID_ARGUMENT, "embed.augmenter is NULL");
+    REFUSE(augmenter, other.augmenter, SSLCV_ERR_INVALID_ARGUMENT, "embed.augmenter comes from another context");
+    REFUSE(branches, NULL, SSLCV_ERR_INVALID_ARGUMENT, "embed.branches is NULL");
+    REFUSE(num_branches, 0, SSLCV_ERR_INVALID_ARGUMENT, "embed.num_branches is 0");
+    REFUSE(batch_size, 0, SSLCV_ERR_INVALID_ARGUMENT, "embed.batch_size is 0");
+    REFUSE(epoch, -1, SSLCV_ERR_INVALID_ARGUMENT, "embed.epoch is -1");
+    REFUSE(first, -1, SSLCV_ERR_INVALID_ARGUMENT, "embed.first is -1");
+    REFUSE(first, COUNT, SSLCV_ERR_NOT_FOUND, "embed.first is 13 and embed.count 0; the data set has 13");
+    REFUSE(count, COUNT + 1, SSLCV_ERR_NOT_FOUND, "embed.count 14");
+    REFUSE_BRANCH(source, 0, SSLCV_ERR_INVALID_ARGUMENT, "branch.source is 0");
+    REFUSE_BRANCH(flags, SSLCV_PASS_TRAIN, SSLCV_ERR_INVALID_ARGUMENT,
+                  "branch.flags is 1; must be 0 or SSLCV_PASS_MAP");
+    REFUSE_BRANCH(flags, SSLCV_PASS_MAP, SSLCV_ERR_INVALID_ARGUMENT, "without a backbone");
+    REFUSE_BRANCH(num_views, 0, SSLCV_ERR_INVALID_ARGUMENT, "branch.num_views is 0");
+    REFUSE_BRANCH(views, NULL, SSLCV_ERR_INVALID_ARGUMENT, "branch.views is NULL");
+    REFUSE_BRANCH(views, no_view, SSLCV_ERR_NOT_FOUND, "view 7 does not exist");
+    REFUSE_BRANCH(num_heads, 1, SSLCV_ERR_INVALID_ARGUMENT, "branch.heads is NULL");
+    REFUSE_BRANCH(num_heads, -1, SSLCV_ERR_INVALID_ARGUMENT, "branch.num_heads is -1");
+    REFUSE_BRANCH(backbone, other.backbone, SSLCV_ERR_INVALID_ARGUMENT, "branch.backbone comes from another context");
+    REFUSE_BRANCH(backbone, (sslcv_backbone *)w.head, SSLCV_ERR_INVALID_ARGUMENT, "not a live backbone handle");
+    good.heads = heads;
+    REFUSE_BRANCH(num_heads, 1, SSLCV_ERR_INVALID_ARGUMENT, ""); /* wants feature_dim values, not pixels */
+    good.backbone = w.backbone;
+    REFUSE_BRANCH(stage, "layer9", SSLCV_ERR_NOT_FOUND, "layer9");
+#undef REFUSE
+#undef REFUSE_BRANCH
+    OK(sslcv_context_cancel(w.context, 1));
+    FAILS(sslcv_embed(&good_options, &shape, NULL), SSLCV_ERR_CANCELLED, "cancelled");
+    OK(sslcv_context_cancel(w.context, 0));
+    OK(sslcv_embed(&good_options, &shape, NULL));
+    destroy_world(&w);
+    destroy_world(&other);
+}
+END_TEST
+
+typedef struct job {
+    const sslcv_embed_options *options;
+    sslcv_tensor features;
+    sslcv_status status;
+} job;
+
+static void *run_job(void *user)
+{
+    job *j = user;
+
+    j->status = sslcv_embed(j->options, &j->features, NULL);
+    return NULL;
+}
+
+/* One network, two threads: the same features as from one. */
+START_TEST(embed_from_two_threads)
+{
+    world w = make_world(make_context(2, NULL));
+    sslcv_branch branch = make_branch(normal_view, 1, w.backbone, 0);
+    const sslcv_branch *branches[1] = {&branch};
+    const sslcv_embed_options options = make_options(&w, branches, 1);
+    float *expected = embed(&options, COUNT, w.dim, NULL), *values = make_array(2 * COUNT * w.dim);
+    pthread_t threads[2];
+    job jobs[2];
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        jobs[i] = (job){&options, array(values + i * COUNT * w.dim, COUNT, w.dim), SSLCV_OK};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, run_job, &jobs[i]), 0);
+    }
+    for (i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_int_eq(jobs[i].status, SSLCV_OK);
+        ck_assert_mem_eq(values + i * COUNT * w.dim, expected, (size_t)(COUNT * w.dim) * sizeof *values);
+    }
+    free(expected);
+    free(values);
+    destroy_world(&w);
+}
+END_TEST
+
+START_TEST(embed_out_of_memory)
+{
+    host h;
+    sslcv_context_options options;
+    const sslcv_allocator allocator = {sizeof allocator, &h, host_allocate, host_deallocate};
+    sslcv_context *context;
+    world w;
+    sslcv_branch pixels = make_branch(plain_view, 1, NULL, 0), deep;
+    const sslcv_branch *branches[2] = {&pixels, &deep};
+    sslcv_embed_options embedding;
+    sslcv_tensor features = {.data = NULL};
+    int64_t at, held;
+    float *values;
+
+    h = (host){0, -1, 0};
+    OK(sslcv_context_options_init(&options, sizeof options));
+    options.threads = 1;
+    options.loader_threads = 0; /* so that the order of allocations is fixed */
+    options.allocator = &allocator;
+    OK(sslcv_context_create(&options, &context));
+    w = make_world(context);
+    deep = make_branch(normal_view, 1, w.backbone, 0);
+    deep.stage = "layer1";
+    deep.heads = NULL;
+    embedding = make_options(&w, branches, 2);
+    embedding.count = 5;
+    OK(sslcv_embed(&embedding, &features, NULL));
+    values = make_array(5 * features.shape[1]);
+    features.data = values;
+    OK(sslcv_embed(&embedding, &features, NULL)); /* what is kept from now on is kept */
+    for (at = 0, held = h.out;; at += 1 + at / 6) {
+        sslcv_status status;
+
+        h.fail_at = h.calls + at;
+        status = sslcv_embed(&embedding, &features, NULL);
+        ck_assert_int_eq(h.out, held);
+        if (status == SSLCV_OK) break;
+        ck_assert_int_eq(status, SSLCV_ERR_OUT_OF_MEMORY);
+    }
+    ck_assert_int_ge(at, 10);
+    h.fail_at = -1;
+    free(values);
+    destroy_world(&w);
+    ck_assert_int_eq(h.out, 0);
+}
+END_TEST
+
+/* ---- evaluate ---- */
+
+static double evaluate(sslcv_probe *probe, const sslcv_embed_options *train, const sslcv_embed_options *test,
+                       int64_t count)
+{
+    sslcv_metrics metrics = {.struct_size = sizeof metrics};
+
+    OK(sslcv_probe_evaluate(probe, train, test, &metrics));
+    ck_assert_int_eq(metrics.count, count);
+    ck_assert_int_eq(metrics.num_classes, CLASSES);
+    ck_assert_double_le(metrics.top1_low, metrics.top1);
+    ck_assert_double_ge(metrics.top1_high, metrics.top1);
+    return metrics.top1;
+}
+
+/* k = 1: the nearest other row decides; with itself in, all would be right. Share of rows first .. first + count - 1. */
+static double naive_leave_one_out(const float *rows, int64_t n, int64_t d, const int64_t *labels, int64_t first,
+                                  int64_t count)
+{
+    double right = 0;
+    int64_t i, j;
+
+    for (i = first; i < first + count; i++) {
+        double best = -2;
+        int64_t nearest = 0;
+
+        for (j = 0; j < n; j++) {
+            const double lengths = naive_dot(rows + i * d, rows + i * d, d) * naive_dot(rows + j * d, rows + j * d, d);
+            const double cosine = naive_dot(rows + i * d, rows + j * d, d) / sqrt(lengths);
+
+            if (j != i && cosine > best) {
+                best = cosine;
+                nearest = j;
+            }
+        }
+        right += labels[i] == labels[nearest];
+    }
+    return right / (double)count;
+}
+
+START_TEST(evaluate_leaves_one_out)
+{
+    world w = make_world(make_context(2, NULL));
+    sslcv_branch branch = make_branch(normal_view, 1, w.backbone, 0);
+    const sslcv_branch *branches[1] = {&branch}, *same[1] = {&branch};
+    const sslcv_embed_options train = make_options(&w, branches, 1), again = make_options(&w, same, 1);
+    sslcv_embed_options part = train;
+    sslcv_probe *probe = make_knn(w.context, 1, 0.1), *all = make_knn(w.context, COUNT - 1, 0.1);
+    sslcv_probe *too_many = make_knn(w.context, COUNT, 0.1);
+    sslcv_metrics metrics = {.struct_size = sizeof metrics, .count = -5};
+    int64_t labels[COUNT];
+    float *rows = embed(&train, COUNT, w.dim, labels);
+    const double expected = naive_leave_one_out(rows, COUNT, w.dim, labels, 0, COUNT);
+
+    CLOSE(evaluate(probe, &train, &train, COUNT), expected, 1e-12);
+    CLOSE(evaluate(probe, &train, &again, COUNT), expected, 1e-12); /* embedded a second time */
+    part.first = 4;
+    part.count = 5; /* all of them are in train */
+    CLOSE(evaluate(probe, &train, &part, 5), naive_leave_one_out(rows, COUNT, w.dim, labels, 4, 5), 1e-12);
+    OK(sslcv_probe_evaluate(all, &train, &train, &metrics));
+    FAILS(sslcv_probe_evaluate(too_many, &train, &train, &metrics), SSLCV_ERR_LIMIT,
+          "probe.neighbours is 13; of 13 labelled rows only 12 are left");
+    free(rows);
+    sslcv_probe_destroy(probe);
+    sslcv_probe_destroy(all);
+    sslcv_probe_destroy(too_many);
+    destroy_world(&w);
+}
+END_TEST
+
+/* Two pictures that are one: the other one is the neighbour, the sample itself is not. */
+START_TEST(evaluate_excludes_the_sample_itself)
+{
+    world w = make_world(make_context(1, NULL));
+    sslcv_dataset *kept = w.dataset;
+    sslcv_branch branch = make_branch(plain_view, 1, NULL, 0);
+    const sslcv_branch *branches[1] = {&branch};
+    sslcv_probe *probe = make_knn(w.context, 1, 0.1);
+    sslcv_embed_options train, test;
+    int64_t i, label;
+
+    w.dataset = make_list(w.context, SSLCV_ON_ERROR_SUBSTITUTE);
+    for (i = 0; i < 4; i++) {
+        const int64_t shape[3] = {CHANNELS, SIDE, SIDE};
+        uint8_t pixels[PIXELS];
+        sslcv_tensor image;
+
+        picture(0, i / 2, pixels); /* 0 and 1 are alike, and so are 2 and 3 */
+        OK(sslcv_tensor_init(&image, SSLCV_U8, pixels, 3, shape));
+        label = i == 1 ? 2 : i == 2 ? -1 : i == 3 ? 1 : 0;
+        OK(sslcv_dataset_add_image(w.dataset, &image, &label));
+    }
+    train = test = make_options(&w, branches, 1);
+    CLOSE(evaluate(probe, &train, &test, 3), 0, 0); /* 0 and 1 take each other's label; 3 has lost its twin */
+    test.first = 1;
+    test.count = 1;
+    CLOSE(evaluate(probe, &train, &test, 1), 0, 0);
+    sslcv_dataset_destroy(w.dataset);
+    w.dataset = make_list(w.context, SSLCV_ON_ERROR_SUBSTITUTE); /* the same pictures, but another data set */
+    for (i = 0; i < 4; i++) add_picture(w.dataset, i, i % CLASSES);
+    train = test = make_options(&w, branches, 1);
+    train.count = 3;
+    test.first = 3; /* parts that share nothing */
+    CLOSE(evaluate(probe, &train, &test, 1), 1, 0);
+    sslcv_dataset_destroy(w.dataset);
+    w.dataset = kept;
+    sslcv_probe_destroy(probe);
+    destroy_world(&w);
+}
+END_TEST
+
+START_TEST(evaluate_linear)
+{
+    world w = make_world(make_context(1, NULL));
+    sslcv_branch branch = make_branch(normal_view, 1, NULL, 0);
+    const sslcv_branch *branches[1] = {&branch};
+    sslcv_embed_options train = make_options(&w, branches, 1), test = train;
+    sslcv_metrics metrics = {.struct_size = sizeof metrics, .count = -5};
+    sslcv_probe_options options = linear_options();
+    sslcv_probe *probe;
+
+    options.epochs = 40;
+    options.standardize = SSLCV_STANDARDIZE_SPREAD;
+    OK(sslcv_probe_create(w.context, &options, &probe));
+    FAILS(sslcv_probe_evaluate(probe, &train, &test, &metrics), SSLCV_ERR_INVALID_ARGUMENT,
+          "test has samples of train");
+    train.count = 9;
+    test.first = 8;
+    FAILS(sslcv_probe_evaluate(probe, &train, &test, &metrics), SSLCV_ERR_INVALID_ARGUMENT,
+          "test has samples of train");
+    ck_assert_int_eq(metrics.count, -5);
+    test.first = 9;
+    CLOSE(evaluate(probe, &train, &test, 4), 1, 0);
+    train.count = 2; /* classes 0 and 1 only: the test samples of class 2 are wrong, but counted */
+    ck_assert_double_le(evaluate(probe, &train, &test, 4), 0.75);
+    FAILS(sslcv_probe_evaluate(NULL, &train, &test, &metrics), SSLCV_ERR_INVALID_ARGUMENT, "probe is NULL");
+    FAILS(sslcv_probe_evaluate(probe, NULL, &test, &metrics), SSLCV_ERR_INVALID_ARGUMENT, "train is NULL");
+    FAILS(sslcv_probe_evaluate(probe, &train, NULL, &metrics), SSLCV_ERR_INVALID_ARGUMENT, "test is NULL");
+    FAILS(sslcv_probe_evaluate(probe, &train, &test, NULL), SSLCV_ERR_INVALID_ARGUMENT, "metrics is NULL");
+    sslcv_probe_destroy(probe);
+    destroy_world(&w);
+}
+END_TEST
+
+/* ---- watch ---- */
+
+static sslcv_trainer *make_trainer(const world *w)
+{
+    static const int64_t views[2] = {2, 2}, inputs[1] = {0};
+    sslcv_optimizer_options optimizer_options;
+    sslcv_trainer_options options;
+    sslcv_info_nce_options loss_options;
+    sslcv_schedule rate;
+    sslcv_optimizer *optimizer;
+    sslcv_trainer *trainer;
+    sslcv_loss *loss;
+    sslcv_branch branch;
+
+    OK(sslcv_optimizer_options_init(&optimizer_options, sizeof optimizer_options, SSLCV_OPTIMIZER_SGD));
+    OK(sslcv_optimizer_create(w->context, &optimizer_options, &optimizer));
+    OK(sslcv_schedule_init(&rate, sizeof rate, SSLCV_SCHEDULE_CONSTANT, 0.01));
+    OK(sslcv_trainer_options_init(&options, sizeof options));
+    options.dataset = w->dataset;
+    options.augmenter = w->augmenter;
+    options.optimizer = optimizer;
+    options.learning_rate = &rate;
+    options.batch_size = 6;
+    options.epochs = 4;
+    OK(sslcv_trainer_create(w->context, &options, &trainer));
+    OK(sslcv_branch_init(&branch, sizeof branch));
+    branch.views = views;
+    branch.num_views = 2;
+    branch.backbone = w->backbone;
+    branch.heads = (sslcv_head *const *)&w->head;
+    branch.num_heads = 1;
+    OK(sslcv_trainer_add_branch(trainer, &branch, NULL));
+    OK(sslcv_info_nce_options_init(&loss_options, sizeof loss_options));
+    OK(sslcv_loss_create_info_nce(w->context, &loss_options, &loss));
+    OK(sslcv_trainer_add_loss(trainer, loss, inputs, 1, 1.0, NULL));
+    sslcv_loss_destroy(loss);
+    sslcv_optimizer_destroy(optimizer);
+    return trainer;
+}
+
+/* Value of a metric; -1: no such metric. */
+static double metric(const sslcv_trainer *trainer, const char *wanted)
+{
+    const char *name;
+    double value;
+    int64_t i;
+
+    for (i = 0; sslcv_trainer_get_metric(trainer, i, &name, &value) == SSLCV_OK; i++) {
+        if (strcmp(name, wanted) == 0) return value;
+    }
+    return -1;
+}
+
+/* A short run with or without a probe that watches; the weights it ends with. */
+static float *run_watched(int watched, int64_t *count)
+{
+    world w = make_world(make_context(2, NULL));
+    sslcv_trainer *trainer = make_trainer(&w);
+    sslcv_state *state;
+    float *weights;
+
+    if (watched) {
+        char stage[8] = "layer3";
+        int64_t views[1] = {1};
+        sslcv_branch branch = make_branch(views, 1, w.backbone, 0);
+        const sslcv_branch *branches[1] = {&branch};
+        const sslcv_embed_options embedding = make_options(&w, branches, 1);
+        sslcv_probe *probe = make_knn(w.context, 3, 0.1);
+
+        branch.stage = stage;
+        OK(sslcv_probe_watch(probe, trainer, "knn", &embedding, &embedding, 2));
+        sslcv_probe_destroy(probe);
+        views[0] = 99; /* all of it has been copied */
+        memset(stage, 'x', 7);
+        memset(&branch, 0x55, sizeof branch);
+        branches[0] = NULL;
+    }
+    OK(sslcv_trainer_run(trainer, 2)); /* epoch 0: two batches of 6 */
+    ck_assert(metric(trainer, "knn.top1") == -1);
+    OK(sslcv_trainer_run(trainer, 0));
+    if (watched) {
+        const double top1 = metric(trainer, "knn.top1");
+
+        ck_assert(top1 >= 0 && top1 <= 1);
+        CLOSE(metric(trainer, "knn.top5"), 1, 0);
+        ck_assert(metric(trainer, "knn.mean_per_class") >= 0);
+    }
+    OK(sslcv_backbone_get_state(w.backbone, &state));
+    OK(sslcv_state_get_flat(state, SSLCV_ROLE_ALL, NULL, 0, count));
+    weights = make_array(*count);
+    OK(sslcv_state_get_flat(state, SSLCV_ROLE_ALL, weights, *count, count));
+    sslcv_state_destroy(state);
+    sslcv_trainer_destroy(trainer);
+    destroy_world(&w);
+    return weights;
+}
+
+START_TEST(watch_does_not_disturb)
+{
+    int64_t count, other;
+    float *plain = run_watched(0, &count), *watched = run_watched(1, &other);
+
+    ck_assert_int_eq(count, other);
+    ck_assert_mem_eq(plain, watched, (size_t)count * sizeof *plain);
+    free(plain);
+    free(watched);
+}
+END_TEST
+
+/* A probe that can't be fitted stops the run, and says why. */
+START_TEST(watch_failure_stops_the_run)
+{
+    world w = make_world(make_context(1, NULL));
+    sslcv_trainer *trainer = make_trainer(&w);
+    sslcv_branch branch = make_branch(normal_view, 1, w.backbone, 0);
+    const sslcv_branch *branches[1] = {&branch};
+    const sslcv_embed_options embedding = make_options(&w, branches, 1);
+    sslcv_probe *probe = make_knn(w.context, 200, 0.1);
+
+    OK(sslcv_probe_watch(probe, trainer, "knn", &embedding, &embedding, 1));
+    FAILS(sslcv_trainer_run(trainer, 0), SSLCV_ERR_CANCELLED, "probe.neighbours is 200");
+    sslcv_probe_destroy(probe);
+    sslcv_trainer_destroy(trainer);
+    destroy_world(&w);
+}
+END_TEST
+
+START_TEST(watch_refuses)
+{
+    host h;
+    world w = make_world(make_context(1, &h));
+    sslcv_trainer *trainer = make_trainer(&w);
+    sslcv_branch branch = make_branch(normal_view, 1, w.backbone, 0);
+    const sslcv_branch *branches[1] = {&branch};
+    const sslcv_embed_options good = make_options(&w, branches, 1);
+    sslcv_embed_options bad = good;
+    sslcv_probe *probe = make_knn(w.context, 1, 0.1);
+    int64_t at, held;
+
+    FAILS(sslcv_probe_watch(NULL, trainer, "knn", &good, &good, 1), SSLCV_ERR_INVALID_ARGUMENT, "probe is NULL");
+    FAILS(sslcv_probe_watch(probe, NULL, "knn", &good, &good, 1), SSLCV_ERR_INVALID_ARGUMENT, "trainer is NULL");
+    FAILS(sslcv_probe_watch(probe, trainer, NULL, &good, &good, 1), SSLCV_ERR_INVALID_ARGUMENT, "name is NULL");
+    FAILS(sslcv_probe_watch(probe, trainer, "", &good, &good, 1), SSLCV_ERR_INVALID_ARGUMENT, "name has 0 bytes");
+    FAILS(sslcv_probe_watch(probe, trainer, "12345678901234567890123456789012345678901", &good, &good, 1),
+          SSLCV_ERR_INVALID_ARGUMENT, "name has 41 bytes");
+    FAILS(sslcv_probe_watch(probe, trainer, "knn", NULL, &good, 1), SSLCV_ERR_INVALID_ARGUMENT, "train is NULL");
+    FAILS(sslcv_probe_watch(probe, trainer, "knn", &good, NULL, 1), SSLCV_ERR_INVALID_ARGUMENT, "test is NULL");
+    FAILS(sslcv_probe_watch(probe, trainer, "knn", &good, &good, 0), SSLCV_ERR_INVALID_ARGUMENT, "epochs is 0");
+    bad.batch_size = -1;
+    FAILS(sslcv_probe_watch(probe, trainer, "knn", &good, &bad, 1), SSLCV_ERR_INVALID_ARGUMENT,
+          "embed.batch_size is -1");
+    for (at = 0, held = h.out;; at++) {
+        h.fail_at = h.calls + at;
+        if (sslcv_probe_watch(probe, trainer, "knn", &good, &good, 1) == SSLCV_OK) break;
+        ck_assert_int_eq(h.out, held);
+    }
+    ck_assert_int_ge(at, 9);
+    h.fail_at = -1;
+    sslcv_probe_destroy(probe);
+    sslcv_trainer_destroy(trainer);
+    destroy_world(&w);
+    ck_assert_int_eq(h.out, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("embed");
+    TCase *embedding = add_case(suite, "embed"), *evaluation = add_case(suite, "evaluate");
+    TCase *watch = add_case(suite, "watch");
+
+    tcase_add_test(embedding, embed_joins_branches);
+    tcase_add_test(embedding, embed_maps);
+    tcase_add_test(embedding, embed_in_parts);
+    tcase_add_test(embedding, embed_random_views);
+    tcase_add_test(embedding, embed_unreadable_samples);
+    tcase_add_test(embedding, embed_refuses);
+    tcase_add_test(embedding, embed_from_two_threads);
+    tcase_add_test(embedding, embed_out_of_memory);
+    tcase_add_test(evaluation, evaluate_leaves_one_out);
+    tcase_add_test(evaluation, evaluate_excludes_the_sample_itself);
+    tcase_add_test(evaluation, evaluate_linear);
+    tcase_add_test(watch, watch_does_not_disturb);
+    tcase_add_test(watch, watch_failure_stops_the_run);
+    tcase_add_test(watch, watch_refuses);
+    return run_suite(suite);
+}
