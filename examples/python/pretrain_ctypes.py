@@ -255,7 +255,8 @@ def main():
     features = embed(context, dataset, backbone, side)
     print("%d frames, %d features each" % (len(features), len(features[0])))
 
-    z = (c.c_float * 16)(*(((i * 7) % 5) - 2.0 for i in range(16)))  # 2 views, 4 samples, 2 dimensions
+    draw = random.Random(2)
+    z = (c.c_float * 16)(*(draw.gauss(0, 1) for _ in range(16)))  # 2 views, 4 samples, 2 dimensions
     value, gradient = nt_xent(context, z, (2, 4, 2), 0.5)
     print("NT-Xent of a small array: %.6f, its first gradient %.6f" % (value, gradient[0]))
 

@@ -225,7 +225,8 @@ typedef struct sslcv_spread {
 } sslcv_spread;
 
 /**
- * Collapse figures of an array. Takes about n d^2 + d^3 operations for the rank: a few seconds for d = 2048.
+ * Collapse figures of an array. The rank takes some n d^2 + 4 d^3 / 3 operations: a third of a second for d = 512
+ * and ten seconds for d = 2048 on one core.
  *
  * @param context  Not NULL: memory, threads, cancel.
  * @param features (n, d), n >= 2.

@@ -51,7 +51,7 @@ typedef struct sslcv_branch {
     int64_t            source;        /* SSLCV_SOURCE_VIEWS (default), or an earlier branch whose output goes through
                                          the heads; views, backbone, stage and flags MAP are then that branch's */
     const int64_t     *views;         /* num_views view indices; all must lead to equal P and D; copied */
-    int64_t            num_views;
+    int64_t            num_views;     /* 1 .. 64; 0 with a source */
     sslcv_backbone    *backbone;      /* kept alive; NULL: heads see the pixels, D = C * H * W */
     sslcv_head *const *heads;         /* num_heads, in order; kept alive; copied */
     int64_t            num_heads;     /* default 0 */

@@ -71,11 +71,21 @@ int64_t sslcv__rng_below(sslcv__rng *rng, int64_t n)
     return (int64_t)(draw % range);
 }
 
-double sslcv__rng_normal(sslcv__rng *rng)
+void sslcv__rng_normal_pair(sslcv__rng *rng, double pair[2])
 {
     const double radius = sqrt(-2.0 * log(1.0 - sslcv__rng_uniform(rng)));
+    const double angle = 6.283185307179586476925 * sslcv__rng_uniform(rng);
 
-    return radius * cos(6.283185307179586476925 * sslcv__rng_uniform(rng));
+    pair[0] = radius * cos(angle);
+    pair[1] = radius * sin(angle);
+}
+
+double sslcv__rng_normal(sslcv__rng *rng)
+{
+    double pair[2];
+
+    sslcv__rng_normal_pair(rng, pair);
+    return pair[0];
 }
 
 void sslcv__rng_permutation(sslcv__rng *rng, int64_t *order, int64_t n)

@@ -24,8 +24,8 @@ typedef struct sslcv__rng {
     uint32_t key[2];
     uint32_t counter[4]; /* block number, b, low and high half of a */
     uint32_t block[4];
-    int32_t  used;       /* of block */
-    int32_t  reserved;
+    int32_t used; /* of block */
+    int32_t reserved;
 } sslcv__rng;
 
 /** Start the stream (seed, a, b). */
@@ -36,10 +36,12 @@ uint64_t sslcv__rng_derive(uint64_t seed, uint64_t a, uint32_t b);
 
 uint32_t sslcv__rng_u32(sslcv__rng *rng);
 uint64_t sslcv__rng_u64(sslcv__rng *rng);
-double   sslcv__rng_uniform(sslcv__rng *rng);                         /* [0, 1), 53 bits */
-double   sslcv__rng_range(sslcv__rng *rng, double low, double high);  /* [low, high) */
-int64_t  sslcv__rng_below(sslcv__rng *rng, int64_t n);                /* 0 .. n - 1, without bias; n >= 1 */
-double   sslcv__rng_normal(sslcv__rng *rng);                          /* mean 0, deviation 1 (Box-Muller) */
+double sslcv__rng_uniform(sslcv__rng *rng);                        /* [0, 1), 53 bits */
+double sslcv__rng_range(sslcv__rng *rng, double low, double high); /* [low, high) */
+int64_t sslcv__rng_below(sslcv__rng *rng, int64_t n);              /* 0 .. n - 1, without bias; n >= 1 */
+double sslcv__rng_normal(sslcv__rng *rng);                         /* mean 0, deviation 1 (Box-Muller) */
+/** Two of them for the price of one. */
+void sslcv__rng_normal_pair(sslcv__rng *rng, double pair[2]);
 
 /** A random order of the numbers 0 .. n - 1 (Fisher-Yates). */
 void sslcv__rng_permutation(sslcv__rng *rng, int64_t *order, int64_t n);

@@ -23,23 +23,24 @@ enum {
     TILE = 2048,               /* rows */
     MOST_QUERIES = 128,        /* a block */
     MOST_CANDIDATES = 1 << 20, /* of all queries of a block: 16 MiB */
-    SPARE = 512,               /* candidates beyond 2 k */
-    LANES = 8
+    SPARE = 512                /* candidates beyond 2 k */
 };
 
-/* Order of summation: LANES interleaved partial sums, then those by pairs. Products of two f32 are exact in double. */
+/* Products of two f32 are exact in double. Summed in one order: four interleaved sums, named so that they stay in
+   registers, then those. */
 static double dot(const float *a, const float *b, int64_t d)
 {
-    double sum[LANES] = {0};
+    double sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
     int64_t i;
-    int lane;
 
-    for (i = 0; i + LANES <= d; i += LANES) {
-#pragma omp simd
-        for (lane = 0; lane < LANES; lane++) sum[lane] += (double)a[i + lane] * (double)b[i + lane];
+    for (i = 0; i + 4 <= d; i += 4) {
+        sum0 += (double)a[i] * (double)b[i];
+        sum1 += (double)a[i + 1] * (double)b[i + 1];
+        sum2 += (double)a[i + 2] * (double)b[i + 2];
+        sum3 += (double)a[i + 3] * (double)b[i + 3];
     }
-    for (lane = 0; i + lane < d; lane++) sum[lane] += (double)a[i + lane] * (double)b[i + lane];
-    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+    for (; i < d; i++) sum0 += (double)a[i] * (double)b[i];
+    return (sum0 + sum1) + (sum2 + sum3);
 }
 
 static int is_nearer(sslcv__neighbour a, sslcv__neighbour b)

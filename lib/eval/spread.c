@@ -26,7 +26,7 @@ enum {
     SLAB = 64
 };
 
-/* sums: (2, d), the mean and the mean square distance from it. */
+/* Mean first, then distances from it: near a collapse a difference of sums of squares would cancel. */
 static sslcv_status compute_std(sslcv_context *context, const sslcv__features *f, sslcv_spread *spread)
 {
     const int64_t n = f->n, d = f->d;

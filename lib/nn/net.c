@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/checked.h"
+#include "core/compute.h"
 #include "core/memory.h"
 #include "core/rng.h"
 
@@ -154,21 +154,49 @@ sslcv_status sslcv__net_normalize(sslcv__net *net, int32_t input, int32_t *node)
     return append(net, &n, node);
 }
 
+/* A block of values has a stream of its own, so that threads share the work and the values do not depend on them. */
+static void draw_block(float *values, int64_t count, uint64_t seed, int64_t block, int32_t normal, double spread)
+{
+    sslcv__rng rng;
+    double pair[2];
+    int64_t i;
+
+    sslcv__rng_init(&rng, seed, (uint64_t)block, 0);
+    for (i = 0; i < count; i += 2) {
+        if (normal) {
+            sslcv__rng_normal_pair(&rng, pair);
+        } else {
+            pair[0] = sslcv__rng_range(&rng, -1.0, 1.0);
+            pair[1] = sslcv__rng_range(&rng, -1.0, 1.0);
+        }
+        values[i] = (float)(spread * pair[0]);
+        if (i + 1 < count) values[i + 1] = (float)(spread * pair[1]);
+    }
+}
+
 sslcv_status sslcv__net_draw(sslcv__net *net, sslcv__variable *variable, uint64_t seed, int32_t normal, double spread)
 {
-    uint64_t index = 0;
-    sslcv__rng rng;
+    enum { BLOCK = 4096 };
+    const int64_t blocks = (variable->count + BLOCK - 1) / BLOCK;
+    uint64_t index = 0, key;
+    sslcv__compute frame;
     float *plain;
-    int64_t i;
+    int64_t b;
     sslcv_status status = sslcv__alloc_array(net->context, variable->count, sizeof(float), (void **)&plain);
 
     if (status != SSLCV_OK) return status;
+    SSLCV__TRY(sslcv__compute_begin(net->context, &frame));
     while (net->variables.items[index] != variable) index++;
-    sslcv__rng_init(&rng, seed, index, SSLCV__STREAM_WEIGHTS);
-    for (i = 0; i < variable->count; i++) {
-        plain[i] = (float)(normal ? spread * sslcv__rng_normal(&rng) : sslcv__rng_range(&rng, -spread, spread));
+    key = sslcv__rng_derive(seed, index, SSLCV__STREAM_WEIGHTS);
+#pragma omp parallel for schedule(static)
+    for (b = 0; b < blocks; b++) {
+        const int64_t left = variable->count - b * BLOCK;
+
+        draw_block(plain + b * BLOCK, left < BLOCK ? left : BLOCK, key, b, normal, spread);
     }
+    sslcv__compute_end(&frame);
     status = sslcv__variable_write(net->context, variable, SSLCV_STATE_VALUE, plain);
+end:
     sslcv__free(net->context, plain);
     return status;
 }

@@ -116,13 +116,9 @@ static sslcv_status gather_host_views(sslcv_trainer *trainer, sslcv__branch *bra
 static sslcv_status gather_views(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__feed *feed,
                                  const int64_t *members, int64_t count, sslcv_tensor *images)
 {
-    int64_t views[64], i;
+    int64_t views[SSLCV__MAX_BRANCH_VIEWS], i;
 
     if (feed->views) return gather_host_views(trainer, branch, feed, members, count, images);
-    if (count > (int64_t)(sizeof views / sizeof views[0])) {
-        return sslcv__fail(SSLCV_ERR_LIMIT, "a pass of a branch takes %lld views; must be at most 64",
-                           (long long)count);
-    }
     for (i = 0; i < count; i++) views[i] = branch->views[members[i]];
     return sslcv_loader_get_views(trainer->loader, views, count, images);
 }
@@ -146,17 +142,17 @@ static sslcv_status group_views(sslcv_trainer *trainer, const sslcv__branch *bra
 {
     sslcv_tensor shape, other;
     sslcv_status status = SSLCV_OK;
-    int64_t v, k;
+    int64_t v, pass;
 
     link->num_passes = 0;
     for (v = 0; v < branch->num_views; v++) {
         SSLCV__TRY(view_shape(trainer, feed, branch->views[v], &shape));
-        k = link->num_passes;
-        for (k = 0; branch->grouping == SSLCV_GROUPING_JOINED && k < link->num_passes; k++) {
-            SSLCV__TRY(view_shape(trainer, feed, branch->views[link->passes[k].members[0]], &other));
+        pass = branch->grouping == SSLCV_GROUPING_JOINED ? 0 : link->num_passes;
+        for (; pass < link->num_passes; pass++) {
+            SSLCV__TRY(view_shape(trainer, feed, branch->views[link->passes[pass].members[0]], &other));
             if (same_image_shape(&shape, &other)) break;
         }
-        add_member(link, branch->grouping == SSLCV_GROUPING_JOINED ? k : link->num_passes, v);
+        add_member(link, pass, v);
     }
 end:
     return status;

@@ -2,7 +2,6 @@
 #include "train/trainer.h"
 
 #include "core/memory.h"
-#include "core/tensor.h"
 
 #include <math.h>
 #include <string.h>

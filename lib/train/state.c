@@ -6,7 +6,6 @@
 #include "train/trainer.h"
 
 #include "core/context.h"
-#include "core/memory.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -8,7 +8,6 @@
 #include "train/trainer.h"
 
 #include "core/context.h"
-#include "core/memory.h"
 #include "core/options.h"
 #include "core/tensor.h"
 #include "data/loader.h"

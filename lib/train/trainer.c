@@ -238,9 +238,7 @@ static sslcv_status check_views(const sslcv_trainer *trainer, const sslcv_branch
         }
         return b->num_heads > 0 ? SSLCV_OK : sslcv__invalid("branch.num_heads is 0; must be >= 1 with a source");
     }
-    if (b->num_views < 1 || b->num_views > INT32_MAX) {
-        return sslcv__invalid("branch.num_views is %lld; must be >= 1", (long long)b->num_views);
-    }
+    SSLCV__TRY(check_range("branch.num_views", b->num_views, 1, SSLCV__MAX_BRANCH_VIEWS));
     if (!b->views) return sslcv__null("branch.views");
     info.struct_size = sizeof info;
     for (i = 0; i < b->num_views; i++) {

@@ -30,6 +30,8 @@
 #include "nn/state.h"
 #include "nn/variable.h"
 
+enum { SSLCV__MAX_BRANCH_VIEWS = 64 };
+
 /** Floats that only ever grow. */
 typedef struct sslcv__buffer {
     float  *data;

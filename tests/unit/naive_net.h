@@ -18,14 +18,14 @@ enum { NAIVE_MAX_NODES = 200, NAIVE_MAX_VARIABLES = 400 };
 
 typedef struct naive {
     const sslcv__net *net;
-    int               train;
-    int               num_nodes;                    /* with the mean on top, where there is one */
-    double            margin;                       /* smallest distance from a ReLU's kink, 0 aside */
-    sslcv__node       nodes[NAIVE_MAX_NODES];
-    int64_t           shape[NAIVE_MAX_NODES][4];
-    double           *y[NAIVE_MAX_NODES], *dy[NAIVE_MAX_NODES];
-    double           *mean[NAIVE_MAX_NODES], *variance[NAIVE_MAX_NODES]; /* of batch norms */
-    double           *value[NAIVE_MAX_VARIABLES], *gradient[NAIVE_MAX_VARIABLES];
+    int train;
+    int num_nodes; /* with the mean on top, where there is one */
+    double margin; /* smallest distance from a ReLU's kink, 0 aside */
+    sslcv__node nodes[NAIVE_MAX_NODES];
+    int64_t shape[NAIVE_MAX_NODES][4];
+    double *y[NAIVE_MAX_NODES], *dy[NAIVE_MAX_NODES];
+    double *mean[NAIVE_MAX_NODES], *variance[NAIVE_MAX_NODES]; /* of batch norms */
+    double *value[NAIVE_MAX_VARIABLES], *gradient[NAIVE_MAX_VARIABLES];
 } naive;
 
 static inline int64_t naive_count(const int64_t *shape)
@@ -217,7 +217,8 @@ static inline void naive_norm_backward(naive *t, int i)
 /* ---- pooling ---- */
 
 /* The place of the maximum under the window; the first of equals. */
-static inline int64_t naive_max_place(const sslcv__node *n, const int64_t *in, const double *plane, int64_t r, int64_t c)
+static inline int64_t naive_max_place(const sslcv__node *n, const int64_t *in, const double *plane, int64_t r,
+                                      int64_t c)
 {
     int64_t best = -1, kr, kc;
 
@@ -330,7 +331,8 @@ static inline void naive_forward(naive *t, const int64_t input[4], const double 
     t->margin = 1e9;
     for (i = 0; i < t->num_nodes; i++) {
         const sslcv__node *n = &t->nodes[i];
-        const double *a = n->inputs[0] < 0 ? NULL : t->y[n->inputs[0]], *b = n->inputs[1] < 0 ? NULL : t->y[n->inputs[1]];
+        const double *a = n->inputs[0] < 0 ? NULL : t->y[n->inputs[0]],
+                     *b = n->inputs[1] < 0 ? NULL : t->y[n->inputs[1]];
         int64_t count;
 
         naive_shape(t, i, input);

@@ -124,9 +124,9 @@ static float *read_state(sslcv_state *state, const char *name, int32_t part, int
 }
 
 typedef struct golden_case {
-    char    label[16];
+    char label[16];
     int64_t shape[4];
-    int     train;
+    int train;
 } golden_case;
 
 static void check_output(FILE *file, const float *y, int64_t count)
@@ -192,8 +192,8 @@ static int find_case(FILE *file, int number, golden_case *c)
         long long s[4];
 
         if (strncmp(line, "case", 4) != 0 || number-- > 0) continue;
-        ck_assert_int_eq(sscanf(line, "case %15s %lld %lld %lld %lld %d", c->label, &s[0], &s[1], &s[2], &s[3], &c->train),
-                         6);
+        ck_assert_int_eq(
+            sscanf(line, "case %15s %lld %lld %lld %lld %d", c->label, &s[0], &s[1], &s[2], &s[3], &c->train), 6);
         for (number = 0; number < 4; number++) c->shape[number] = s[number];
         return 1;
     }
@@ -608,7 +608,8 @@ START_TEST(bad_options_are_named)
     BAD(zero_init_residual, 2, "backbone.zero_init_residual is 2");
     BAD(stem_channels, -1, "backbone.stem_channels is -1");
 #undef BAD
-    FAILS(sslcv_backbone_options_init(&options, 8, SSLCV_BACKBONE_RESNET18), SSLCV_ERR_INVALID_ARGUMENT, "struct_size is 8");
+    FAILS(sslcv_backbone_options_init(&options, 8, SSLCV_BACKBONE_RESNET18), SSLCV_ERR_INVALID_ARGUMENT,
+          "struct_size is 8");
     FAILS(sslcv_backbone_options_init(&options, sizeof options, 0), SSLCV_ERR_INVALID_ARGUMENT, "architecture is 0");
     FAILS(sslcv_backbone_create(context, NULL, &backbone), SSLCV_ERR_INVALID_ARGUMENT, "options is NULL");
     FAILS(sslcv_backbone_create(NULL, &options, &backbone), SSLCV_ERR_INVALID_ARGUMENT, "context is NULL");
@@ -634,7 +635,8 @@ START_TEST(bad_images_are_named)
     OK(sslcv_tensor_init(&images, SSLCV_F32, x, 4, none));
     FAILS(sslcv_backbone_forward(backbone, &images, NULL, tape), SSLCV_ERR_INVALID_ARGUMENT, "no image");
     OK(sslcv_tensor_init(&images, SSLCV_U8, x, 4, good));
-    FAILS(sslcv_backbone_forward(backbone, &images, NULL, tape), SSLCV_ERR_INVALID_ARGUMENT, "images are u8; must be f32");
+    FAILS(sslcv_backbone_forward(backbone, &images, NULL, tape), SSLCV_ERR_INVALID_ARGUMENT,
+          "images are u8; must be f32");
     OK(sslcv_tensor_init(&images, SSLCV_F32, NULL, 4, good));
     FAILS(sslcv_backbone_forward(backbone, &images, NULL, tape), SSLCV_ERR_INVALID_ARGUMENT, "images");
     FAILS(sslcv_backbone_forward(backbone, NULL, NULL, tape), SSLCV_ERR_INVALID_ARGUMENT, "images is NULL");
@@ -740,7 +742,8 @@ END_TEST
 
 /* ---- heads ---- */
 
-static sslcv_head *make_head(int64_t in, int64_t hidden, int64_t out, int32_t layers, int32_t last_norm, int32_t normalize)
+static sslcv_head *make_head(int64_t in, int64_t hidden, int64_t out, int32_t layers, int32_t last_norm,
+                             int32_t normalize)
 {
     sslcv_mlp_options options;
     sslcv_head *head;

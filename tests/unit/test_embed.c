@@ -608,7 +608,7 @@ static double evaluate(sslcv_probe *probe, const sslcv_embed_options *train, con
     return metrics.top1;
 }
 
-/* k = 1: the nearest other row decides; with itself in, all would be right. Share of rows first .. first + count - 1. */
+/* k = 1: the nearest other row decides; with itself in, all would be right. The share right of count rows from first. */
 static double naive_leave_one_out(const float *rows, int64_t n, int64_t d, const int64_t *labels, int64_t first,
                                   int64_t count)
 {

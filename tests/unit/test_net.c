@@ -156,11 +156,11 @@ static const int32_t ALL = SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT | SSLCV_PASS_I
 
 static const struct {
     int64_t in, out, kernel, stride, padding, batch, height, width;
-} convolutions[] = {{3, 64, 3, 1, 1, 2, 8, 8},    {3, 16, 7, 2, 3, 2, 15, 14}, {1, 16, 3, 1, 1, 3, 7, 9},
-                    {64, 64, 3, 1, 1, 2, 8, 8},   {64, 128, 3, 2, 1, 2, 8, 8}, {64, 128, 1, 2, 0, 2, 8, 8},
-                    {128, 64, 1, 1, 0, 1, 5, 3},  {5, 7, 3, 1, 1, 2, 6, 6},    {24, 40, 3, 2, 1, 2, 9, 7},
-                    {96, 80, 3, 1, 1, 1, 6, 10},  {8, 8, 3, 1, 1, 4, 4, 4},    {16, 32, 1, 2, 0, 2, 7, 7},
-                    {80, 112, 3, 1, 1, 2, 4, 4},  {4, 16, 5, 1, 2, 2, 6, 6},   {128, 128, 3, 1, 1, 1, 2, 2}};
+} convolutions[] = {{3, 64, 3, 1, 1, 2, 8, 8},   {3, 16, 7, 2, 3, 2, 15, 14}, {1, 16, 3, 1, 1, 3, 7, 9},
+                    {64, 64, 3, 1, 1, 2, 8, 8},  {64, 128, 3, 2, 1, 2, 8, 8}, {64, 128, 1, 2, 0, 2, 8, 8},
+                    {128, 64, 1, 1, 0, 1, 5, 3}, {5, 7, 3, 1, 1, 2, 6, 6},    {24, 40, 3, 2, 1, 2, 9, 7},
+                    {96, 80, 3, 1, 1, 1, 6, 10}, {8, 8, 3, 1, 1, 4, 4, 4},    {16, 32, 1, 2, 0, 2, 7, 7},
+                    {80, 112, 3, 1, 1, 2, 4, 4}, {4, 16, 5, 1, 2, 2, 6, 6},   {128, 128, 3, 1, 1, 1, 2, 2}};
 
 START_TEST(convolution_equals_twin)
 {
@@ -272,7 +272,10 @@ END_TEST
 
 START_TEST(residual_graph_equals_twin_in_other_passes)
 {
-    static const int32_t flags[] = {0, SSLCV_PASS_TRAIN, SSLCV_PASS_GRADIENT, SSLCV_PASS_MAP,
+    static const int32_t flags[] = {0,
+                                    SSLCV_PASS_TRAIN,
+                                    SSLCV_PASS_GRADIENT,
+                                    SSLCV_PASS_MAP,
                                     SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT,
                                     SSLCV_PASS_GRADIENT | SSLCV_PASS_INPUT_GRADIENT | SSLCV_PASS_MAP};
     const int64_t shape[4] = {2, 2, 6, 6};
@@ -374,12 +377,12 @@ START_TEST(running_statistics_move_unbiased)
     CLOSE(mean, 0.25, 1e-6);
 
     x[2] = NAN;
-    FAILS(sslcv__tape_forward(tape, &context->object, &net, &input, "images", SSLCV_PASS_TRAIN, node), SSLCV_ERR_NUMERIC,
-          "images has a value that is NaN");
+    FAILS(sslcv__tape_forward(tape, &context->object, &net, &input, "images", SSLCV_PASS_TRAIN, node),
+          SSLCV_ERR_NUMERIC, "images has a value that is NaN");
     x[2] = 3e38f;
     x[1] = -3e38f;
-    FAILS(sslcv__tape_forward(tape, &context->object, &net, &input, "images", SSLCV_PASS_TRAIN, node), SSLCV_ERR_NUMERIC,
-          "n.running_mean: the batch's statistics are not finite");
+    FAILS(sslcv__tape_forward(tape, &context->object, &net, &input, "images", SSLCV_PASS_TRAIN, node),
+          SSLCV_ERR_NUMERIC, "n.running_mean: the batch's statistics are not finite");
     OK(sslcv__variable_read(context, net.nodes[node].mean, SSLCV_STATE_VALUE, &mean));
     CLOSE(mean, 0.25, 1e-6);
     sslcv__net_free(&net);

@@ -1,6 +1,7 @@
 /* The trainer: branches, steps, hooks, checkpoints. Nets are small: a ResNet-18 of width 1/8 on images of 16 x 16. */
 #include "support.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ typedef struct rig_options {
     const char *checkpoint;
     int64_t epochs;
     int64_t checkpoint_epochs;
+    double checkpoint_seconds;
     uint64_t seed; /* of the trainer */
     int32_t loader_threads;
     int32_t resume;
@@ -63,8 +65,8 @@ static void fill_images(float *images, int64_t *labels, int64_t count)
 
 static void make_data(rig *r)
 {
-    static float images[SAMPLES * PIXELS];
-    static int64_t labels[SAMPLES];
+    float images[SAMPLES * PIXELS];
+    int64_t labels[SAMPLES];
     const int64_t shape[4] = {SAMPLES, CHANNELS, SIDE, SIDE};
     sslcv_dataset_options o;
     sslcv_tensor tensor;
@@ -134,6 +136,7 @@ static sslcv_status make_trainer(rig *r, const rig_options *o)
     t.epochs = o->epochs;
     t.steps_per_epoch = o->no_data ? 3 : 0;
     t.checkpoint_epochs = o->checkpoint_epochs;
+    t.checkpoint_seconds = o->checkpoint_seconds;
     t.seed = o->seed;
     t.resume = o->resume;
     return sslcv_trainer_create(r->context, &t, &r->trainer);
@@ -1190,6 +1193,174 @@ START_TEST(test_checkpoint_of_another)
 }
 END_TEST
 
+START_TEST(test_network_of_a_checkpoint)
+{
+    sslcv_load_options load;
+    sslcv_state *state;
+    rig_options o = plain;
+    weights trained;
+    rig r, s;
+
+    make_folder();
+    o.checkpoint = path;
+    o.epochs = 1;
+    make_simclr(&r, &o);
+    OK(sslcv_trainer_run(r.trainer, 0));
+    trained = read_backbone(&r, SSLCV_ROLE_ALL);
+    free_rig(&r);
+    make_rig(&s, &plain);
+    OK(sslcv_load_options_init(&load, sizeof load));
+    load.prefix = "backbone.0.";
+    OK(sslcv_backbone_get_state(s.backbone, &state));
+    OK(sslcv_state_load(state, path, &load, NULL));
+    sslcv_state_destroy(state);
+    ck_assert(equal(trained, read_backbone(&s, SSLCV_ROLE_ALL)));
+    free_rig(&s);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_when_to_save)
+{
+    rig_options o = plain;
+    rig r;
+
+    make_folder();
+    o.checkpoint = path;
+    make_simclr(&r, &o); /* checkpoint_epochs 0: at the end only */
+    OK(sslcv_trainer_run(r.trainer, 11));
+    ck_assert_int_ne(access(path, F_OK), 0);
+    OK(sslcv_trainer_run(r.trainer, 0));
+    ck_assert_int_eq(access(path, F_OK), 0);
+    free_rig(&r);
+    remove_folder();
+
+    make_folder();
+    o.checkpoint = path;
+    o.checkpoint_seconds = 1e-9;
+    make_simclr(&r, &o);
+    OK(sslcv_trainer_run(r.trainer, 2));
+    ck_assert_int_eq(access(path, F_OK), 0);
+    free_rig(&r);
+    o.resume = 1;
+    make_simclr(&r, &o);
+    unlink(path);
+    OK(sslcv_trainer_run(r.trainer, 1)); /* no file to resume from: from the start */
+    free_rig(&r);
+    remove_folder();
+}
+END_TEST
+
+/* ---- data that fails or grows ---- */
+
+typedef struct flaky {
+    float *images;
+    int32_t calls;
+    int32_t fail_at; /* this call of load fails */
+    int32_t reserved;
+} flaky;
+
+static int32_t load_flaky(void *user, int64_t index, sslcv_tensor *image)
+{
+    const int64_t shape[3] = {CHANNELS, SIDE, SIDE};
+    flaky *f = user;
+
+    if (++f->calls == f->fail_at) return 1;
+    return sslcv_tensor_init(image, SSLCV_F32, f->images + index * PIXELS, 3, shape) != SSLCV_OK;
+}
+
+/* A batch that cannot be read is asked for again, and the run is as if it had been readable at once. */
+START_TEST(test_data_failure)
+{
+    static float images[SAMPLES * PIXELS];
+    static int64_t labels[SAMPLES];
+    sslcv_dataset_callbacks callbacks = {.struct_size = sizeof callbacks, .load = load_flaky};
+    flaky f = {.images = images, .fail_at = 13};
+    sslcv_dataset_options d;
+    double one[5], two[5];
+    rig_options o = plain;
+    rig r;
+
+    make_simclr(&r, &plain);
+    steps(&r, 5, one);
+    free_rig(&r);
+
+    fill_images(images, labels, SAMPLES);
+    callbacks.user = &f;
+    make_rig(&r, &o);
+    sslcv_trainer_destroy(r.trainer);
+    sslcv_dataset_destroy(r.dataset);
+    OK(sslcv_dataset_options_init(&d, sizeof d, SSLCV_DATASET_CALLBACK));
+    d.count = SAMPLES;
+    d.callbacks = &callbacks;
+    d.on_error = SSLCV_ON_ERROR_FAIL;
+    OK(sslcv_dataset_create(r.context, &d, &r.dataset));
+    OK(make_trainer(&r, &o));
+    compose_simclr(&r);
+    steps(&r, 1, two);
+    FAILS(sslcv_trainer_run(r.trainer, 0), SSLCV_ERR_IO, "");
+    steps(&r, 4, two + 1);
+    ck_assert_mem_eq(one, two, sizeof one);
+    free_rig(&r);
+}
+END_TEST
+
+static int32_t add_images(void *user, sslcv_trainer *trainer, const sslcv_progress *progress)
+{
+    static float images[BATCH * PIXELS];
+    const int64_t shape[4] = {BATCH, CHANNELS, SIDE, SIDE};
+    recorder *log = user;
+    sslcv_tensor tensor;
+
+    (void)trainer;
+    if (progress->epoch > 0) return 0;
+    golden_input(9, BATCH * PIXELS, images);
+    OK(sslcv_tensor_init(&tensor, SSLCV_F32, images, 4, shape));
+    OK(sslcv_dataset_add_image(log->rig->dataset, &tensor, NULL));
+    return 0;
+}
+
+START_TEST(test_data_grows)
+{
+    const rig_options o = {.epochs = 2, .seed = 7};
+    recorder all = {.text = ""}, grow = {.text = ""};
+    rig r;
+
+    make_simclr(&r, &o);
+    add_hook(&r, &all, record, 7, 1);
+    add_hook(&r, &grow, add_images, SSLCV_EVENT_EPOCH_END, 1);
+    OK(sslcv_trainer_run(r.trainer, 0));
+    ck_assert_str_eq(all.text, "b0 s1 s2 s3 e0 b1 s4 s5 s6 s7 e1 ");
+    free_rig(&r);
+}
+END_TEST
+
+/* ---- two at once ---- */
+
+static void *train_alone(void *user)
+{
+    rig r;
+
+    make_simclr(&r, &plain);
+    steps(&r, 3, user);
+    free_rig(&r);
+    return NULL;
+}
+
+START_TEST(test_two_threads)
+{
+    double losses[3][3];
+    pthread_t threads[2];
+    int i;
+
+    train_alone(losses[2]);
+    for (i = 0; i < 2; i++) ck_assert_int_eq(pthread_create(&threads[i], NULL, train_alone, losses[i]), 0);
+    for (i = 0; i < 2; i++) ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    ck_assert_mem_eq(losses[0], losses[2], sizeof losses[0]);
+    ck_assert_mem_eq(losses[1], losses[2], sizeof losses[1]);
+}
+END_TEST
+
 /* ---- looking ---- */
 
 START_TEST(test_metrics)
@@ -1711,6 +1882,11 @@ int main(void)
     tcase_add_loop_test(look, test_resume_is_exact, 0, 3);
     tcase_add_test(look, test_cancel_and_go_on);
     tcase_add_test(look, test_checkpoint_of_another);
+    tcase_add_test(look, test_network_of_a_checkpoint);
+    tcase_add_test(look, test_when_to_save);
+    tcase_add_test(look, test_data_failure);
+    tcase_add_test(look, test_data_grows);
+    tcase_add_test(look, test_two_threads);
     tcase_add_test(look, test_metrics);
     tcase_add_test(look, test_progress);
     tcase_add_test(look, test_memory);
