@@ -198,8 +198,17 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/flags $(STATIC)
 	$(say) CC $<
 	$(Q)$(COMPILE) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
 
-bench: $(BENCHES)
-	@for b in $(BENCHES); do echo "$$b"; $$b || exit 1; done
+# One training step: where its time goes, then against PyTorch where there is one. BENCH_FLAGS='--arch resnet50 ...'.
+bench: $(BUILD)/bench/step
+	@$< $(BENCH_FLAGS)
+	@echo; $(PYTHON) tests/bench/run.py --ours $< $(BENCH_FLAGS)
+
+# Whole runs on CIFAR-10. LEARNING_FLAGS='--data DIR --reference FILE'.
+bench-learning: $(BUILD)/bench/learning
+	@$< $(LEARNING_FLAGS)
+
+check-memory: $(BUILD)/bench/memory
+	@OMP_WAIT_POLICY=passive $<
 
 # ---- install ----
 
@@ -271,11 +280,12 @@ help:
 	@echo '                     check-examples check-docs check-install'
 	@echo 'make check-unit ONLY=core    one suite'
 	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
-	@echo 'make bench           timings'
+	@echo 'make bench           time of a training step, also against PyTorch; bench-learning: of learning on CIFAR-10'
+	@echo 'make check-memory    1,000 steps: does the process grow?'
 	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
 	@echo 'make dist clean      source archive in $$(BUILD); remove $$(BUILD)'
 	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR DESTDIR BUILD OPENMP_LIBS V=1'
 
 FORCE:
-.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind abi bench install \
-  uninstall dist format format-check lint deps clean help FORCE
+.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-memory abi \
+  bench bench-learning install uninstall dist format format-check lint deps clean help FORCE

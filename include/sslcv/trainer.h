@@ -120,8 +120,8 @@ typedef struct sslcv_hook {
     void    (*destroy)(void *user); /* when the trainer is gone; may be NULL. A user that owns a reference of the
                                        trainer would keep it for ever */
     int32_t events;                 /* sum of SSLCV_EVENT_*; default STEP */
-    int32_t every;                  /* >= 1 (default 1): EPOCH_BEGIN before epochs 0, every ...; STEP and EPOCH_END after
-                                       every so many; COLLAPSE each time */
+    int32_t every;                  /* >= 1; default 1. EPOCH_BEGIN: before epochs 0, every ...; STEP and EPOCH_END:
+                                       after every so many; COLLAPSE: each time */
 } sslcv_hook;
 
 typedef struct sslcv_memory {

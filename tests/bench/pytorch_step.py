@@ -8,7 +8,7 @@ over two views; SGD with momentum and weight decay; float32. The views are made 
 already in that layout.
 
 --malloc tuned sets glibc's MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_ and MALLOC_TOP_PAD_ so high that buffers stay
-with the process from step to step instead of going back to the system: worth up to a third of PyTorch's time here.
+with the process from step to step instead of going back to the system, which costs PyTorch much of its time.
 
 With --serve it answers commands as step.c does. When the Python that runs it has no torch, it looks for one that has:
 the variable TORCH_PYTHON, python3, /usr/bin/python3. Exit status 3: there is none.
@@ -16,6 +16,7 @@ the variable TORCH_PYTHON, python3, /usr/bin/python3. Exit status 3: there is no
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -181,12 +182,12 @@ class Workload:
 
 
 def describe(a, workload):
-    onednn = [line.strip(' -') for line in torch.__config__.show().split('\n') if 'DNN v' in line]
+    onednn = re.search(r'DNN v([0-9.]+)', torch.__config__.show())
     return {'library': 'torch', 'version': torch.__version__, 'python': '.'.join(map(str, sys.version_info[:3])),
-            'onednn': onednn[0] if onednn else '', 'architecture': a.arch, 'width': a.width, 'layout': a.layout,
-            'malloc': 'tuned' if TUNED.items() <= os.environ.items() else 'default', 'images_per_step': a.batch,
-            'rows_per_step': 2 * a.batch, 'size': a.size, 'parameters': workload.parameters(),
-            'threads': torch.get_num_threads()}
+            'onednn': onednn.group(1) if onednn else 'none', 'architecture': a.arch, 'width': a.width,
+            'layout': a.layout, 'malloc': 'tuned' if TUNED.items() <= os.environ.items() else 'default',
+            'images_per_step': a.batch, 'rows_per_step': 2 * a.batch, 'size': a.size,
+            'parameters': workload.parameters(), 'threads': torch.get_num_threads()}
 
 
 def peak_bytes():

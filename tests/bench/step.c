@@ -5,8 +5,8 @@
  *
  * The step is SimCLR's: two views of a batch of images in one pass through backbone and projection head
  * (D -> D -> 128, batch norm behind both layers), NT-Xent, backward through both, one SGD step with momentum and weight
- * decay. The views are made beforehand: no decoding, no augmentation. They lie in plain NCHW order, so bringing them
- * into the first convolution's layout is part of the step.
+ * decay. The views are made beforehand: no decoding, no augmentation. They lie in plain NCHW order, as a loader hands
+ * them over; copying them to where the first convolution reads them is part of the step.
  *
  * It uses public calls, and looks into the tapes for the time of each layer and the implementation that oneDNN chose.
  * A convolution, norm or pooling that fell back to a reference or GEMM implementation makes it exit with 1.
