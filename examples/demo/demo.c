@@ -45,6 +45,7 @@ typedef struct findings {
     char share_names[PAGE_SHARES][48];
     char summary[512];
     double plane[MAP_POINTS * 2];
+    int64_t map_labels[MAP_POINTS];
     unsigned char pixels[PAGE_QUERIES][1 + PAGE_NEIGHBOURS][STUDY_SIDE * STUDY_SIDE];
     bar bar;
     double last_knn;
@@ -175,28 +176,14 @@ end:
     return status;
 }
 
-static sslcv_status judge_pixels(study *s, findings *f)
+static sslcv_status judge_linear(study *s, findings *f, int row, const char *title)
 {
     study_features train = {0}, test = {0};
     sslcv_status status;
 
-    bar_begin(&f->bar, "linear classifier on raw pixels");
-    TRY(study_pixels(s, &train, &test));
-    TRY(judge_features(s, f, ROW_PIXELS, &train, &test));
-end:
-    study_features_free(&test);
-    study_features_free(&train);
-    return status;
-}
-
-static sslcv_status judge_random(study *s, findings *f)
-{
-    study_features train = {0}, test = {0};
-    sslcv_status status;
-
-    bar_begin(&f->bar, "... on the untrained network");
-    TRY(study_embed(s, &train, &test));
-    TRY(judge_features(s, f, ROW_RANDOM, &train, &test));
+    bar_begin(&f->bar, title);
+    TRY(study_embed(s, row == ROW_PIXELS ? STUDY_PIXELS : STUDY_MAP, &train, &test));
+    TRY(judge_features(s, f, row, &train, &test));
 end:
     study_features_free(&test);
     study_features_free(&train);
@@ -268,18 +255,23 @@ end:
     return status;
 }
 
-static sslcv_status judge_pretrained(study *s, findings *f, study_features *train, study_features *test)
+static sslcv_status look_around(study *s, findings *f)
 {
+    study_features train = {0}, test = {0};
     sslcv_status status;
 
-    bar_begin(&f->bar, "... on the pre-trained network");
-    TRY(study_embed(s, train, test));
-    TRY(judge_features(s, f, ROW_PRETRAINED, train, test));
-    TRY(find_neighbours(s, f, train, test));
-    if (project_on_plane(test->values.data, MAP_POINTS, test->values.shape[1], f->plane, &f->page.map_share)) {
+    bar_begin(&f->bar, "map and neighbours");
+    TRY(study_embed(s, STUDY_VECTOR, &train, &test));
+    TRY(find_neighbours(s, f, &train, &test));
+    memcpy(f->map_labels, test.labels, sizeof f->map_labels);
+    if (project_on_plane(test.values.data, MAP_POINTS, test.values.shape[1], f->plane, &f->page.map_share)) {
         status = SSLCV_ERR_OUT_OF_MEMORY;
+        goto end;
     }
+    bar_end(&f->bar, "");
 end:
+    study_features_free(&test);
+    study_features_free(&train);
     return status;
 }
 
@@ -313,7 +305,7 @@ static void print_table(const page *p)
     printf("\n");
 }
 
-static void describe_page(const study *s, findings *f, const study_features *test)
+static void describe_page(const study *s, findings *f)
 {
     page *p = &f->page;
     char digits[32];
@@ -330,7 +322,7 @@ static void describe_page(const study *s, findings *f, const study_features *tes
     p->summary = f->summary;
     p->loss = (chart){"Contrastive loss", "step", "loss", &f->loss, &f->smooth_loss, 0};
     p->knn = (chart){"k-NN score", "step", "right answers, %", NULL, &f->knn, 1};
-    p->map = (chart_map){f->plane, test->labels, MAP_POINTS, STUDY_CLASSES, study_class_name};
+    p->map = (chart_map){f->plane, f->map_labels, MAP_POINTS, STUDY_CLASSES, study_class_name};
     p->side = STUDY_SIDE;
     p->class_name = study_class_name;
 }
@@ -356,28 +348,26 @@ end:
 
 static sslcv_status run(study *s, findings *f, const settings *arguments)
 {
-    study_features train = {0}, test = {0};
     sslcv_status status;
 
     if (arguments->minutes > 0) TRY(fit_into(arguments->minutes, s));
     TRY(name_shares(s, f));
-    TRY(judge_pixels(s, f));
-    TRY(judge_random(s, f));
+    TRY(judge_linear(s, f, ROW_PIXELS, "linear classifier on raw pixels"));
+    TRY(judge_linear(s, f, ROW_RANDOM, "... on an untrained network"));
     TRY(pretrain(s, f));
-    TRY(judge_pretrained(s, f, &train, &test));
+    TRY(judge_linear(s, f, ROW_PRETRAINED, "linear classifier on the network"));
     TRY(train_supervised(s, f));
-    describe_page(s, f, &test);
+    TRY(look_around(s, f));
+    describe_page(s, f);
     print_table(&f->page);
     TRY(write_results(s, f, arguments->out));
 end:
-    study_features_free(&test);
-    study_features_free(&train);
     return status;
 }
 
 int main(int argc, char **argv)
 {
-    static const study_plan full = {60000, 2, 300}, quick = {20000, 1, 100};
+    static const study_plan full = {60000, 3, 600}, quick = {20000, 1, 200};
     settings arguments = {NULL, "build/demo", 0, 0};
     findings *f = NULL;
     sslcv_status status;

@@ -154,9 +154,11 @@ static int write_page(FILE *file, const page *p)
     int ok;
 
     fprintf(file, "%s<h1>Learning to see without labels</h1>\n<p>%s</p>\n", head, p->summary);
-    fprintf(file, "<h2>What a few labels are worth</h2>\n"
-                  "<p>Right answers on the 10,000 test images. The first three rows are a linear classifier on fixed "
-                  "features; the last is a network of the same kind trained on those labels alone.</p>\n");
+    fprintf(file,
+            "<h2>What a few labels are worth</h2>\n"
+            "<p>Right answers on the 10,000 test images. The first three rows are a linear classifier on the "
+            "pixels, or on the map in the middle of the network; the last is a network of the same kind, trained on "
+            "those labels alone.</p>\n");
     write_table(file, p);
     fprintf(file, "<h2>The run</h2>\n<div class=\"charts\">\n");
     chart_draw(file, &p->loss);

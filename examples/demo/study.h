@@ -56,9 +56,15 @@ sslcv_status study_pretrain(study *s, study_watch watch, void *user);
 /** Train a new network of the same kind on a share of the labels, and judge it. */
 sslcv_status study_supervised(study *s, double share, double *accuracy);
 
-/** Features of the training and the test images: pixels as they are, or what the network makes of them. */
-sslcv_status study_pixels(study *s, study_features *train, study_features *test);
-sslcv_status study_embed(study *s, study_features *train, study_features *test);
+/** What stands for an image. */
+typedef enum study_kind {
+    STUDY_PIXELS, /* its pixels */
+    STUDY_MAP,    /* the network's map after layer2, for the linear classifier */
+    STUDY_VECTOR  /* the network's last features, averaged over the image, for looking alike */
+} study_kind;
+
+/** Features of the training and of the test images, by the network as it is now. */
+sslcv_status study_embed(study *s, study_kind kind, study_features *train, study_features *test);
 void study_features_free(study_features *features);
 
 /** Fit a linear classifier on a share of the labels, and judge it on the test images. */

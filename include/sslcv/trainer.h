@@ -189,7 +189,7 @@ SSLCV_API sslcv_status sslcv_branch_init(sslcv_branch *branch, size_t struct_siz
  * @param branch  Not NULL; its arrays are copied, its handles kept alive.
  * @param index   Out: its index, from 0; may be NULL.
  * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such view, stage or source); SSLCV_ERR_STATE (the composition is fixed:
- *         a step was made, or the state or memory asked for; or inside a hook).
+ *         a step was made, or the state asked for; or inside a hook).
  * @threads One thread at a time per trainer (so for all that follow).
  * @since   0.1
  */
@@ -205,7 +205,7 @@ SSLCV_API sslcv_status sslcv_trainer_add_branch(sslcv_trainer *trainer, const ss
  * @param num_branches As many as the loss takes.
  * @param weight       Finite.
  * @param index        Out: its index, from 0; may be NULL.
- * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such branch); SSLCV_ERR_STATE (the composition is fixed, or
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such branch); SSLCV_ERR_STATE (the composition is fixed; or
  *         inside a hook).
  * @threads One thread at a time per trainer.
  * @since   0.1
@@ -246,8 +246,8 @@ SSLCV_API sslcv_status sslcv_trainer_add_hook(sslcv_trainer *trainer, const sslc
  * @return SSLCV_OK; SSLCV_ERR_NUMERIC (loss or gradient not finite: no parameter, running statistic or optimizer slot
  *         has changed; the batch counts as a step, the next call takes the next one);
  *         SSLCV_ERR_STATE (no loss yet; no data set; all epochs done; inside a hook);
- *         SSLCV_ERR_LIMIT (a batch too small for batch norm or the loss; more than 2^31 - 1 values in one array);
- *         SSLCV_ERR_IO, SSLCV_ERR_FORMAT (data set);
+ *         SSLCV_ERR_LIMIT (a batch too small for batch norm or the loss);
+ *         SSLCV_ERR_IO, SSLCV_ERR_FORMAT (data set; the next call asks for the same batch again);
  *         SSLCV_ERR_CANCELLED (by the context: no step was made; by a hook: after the step it was told of).
  * @threads One thread at a time per trainer; trainers that share a network count as one.
  * @since   0.1
@@ -272,7 +272,7 @@ SSLCV_API sslcv_status sslcv_trainer_step_views(sslcv_trainer *trainer, const ss
 
 /**
  * Step until all epochs are done, with hooks and checkpoints. A run that was stopped goes on where it was. A failed
- * step ends it with that step's status and without a checkpoint; the next run() goes on behind it.
+ * step ends it with that step's status and without a checkpoint; the next run() goes on as step() would.
  *
  * @param trainer   Not NULL.
  * @param max_steps Return SSLCV_OK after so many steps; 0: no such limit.
