@@ -15,6 +15,7 @@
 #include "terminal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,17 +130,19 @@ static int make_folder(const char *path)
 /* Scale the plan to the time given: what one step takes is tried first. Judging takes its time whatever the plan. */
 static sslcv_status fit_into(double minutes, study *s)
 {
-    const double judging = 45; /* seconds on the machine for which the plan was made; slower ones take longer */
+    const double judging = 35;          /* seconds on the machine for which the plan was made */
+    const double supervised_part = 0.9; /* the time of a supervised step, for three shares, in steps of pre-training */
+    study_plan *plan = &s->plan;
+    const double images = (double)(plan->pretrain_images * plan->pretrain_epochs);
     double step, scale;
-    const int64_t steps = s->plan.pretrain_epochs * s->plan.train_images / 256;
     sslcv_status status;
 
     TRY(study_measure(s, &step));
-    scale = (60 * minutes - judging) / (step * ((double)steps + 0.6 * (double)s->plan.supervised_steps));
+    scale = (60 * minutes - judging) / (step * (images / 256 + supervised_part * (double)plan->supervised_steps));
     if (scale < 0.05) scale = 0.05;
-    s->plan.pretrain_epochs = (int64_t)((double)s->plan.pretrain_epochs * scale + 0.5);
-    if (s->plan.pretrain_epochs < 1) s->plan.pretrain_epochs = 1;
-    s->plan.supervised_steps = (int64_t)((double)s->plan.supervised_steps * scale + 1);
+    plan->pretrain_epochs = (int64_t)ceil(scale * images / (double)plan->train_images);
+    plan->pretrain_images = (int64_t)(scale * images / (double)plan->pretrain_epochs);
+    plan->supervised_steps = (int64_t)ceil(scale * (double)plan->supervised_steps);
 end:
     return status;
 }
@@ -317,7 +320,7 @@ static void describe_page(const study *s, findings *f)
     snprintf(f->summary, sizeof f->summary,
              "A small network has looked at %s pictures of clothes, each %lld time%s, and was told nothing about them: "
              "it learnt to recognise a picture in two changed copies of it (SimCLR).",
-             with_commas(s->plan.train_images, digits), (long long)s->plan.pretrain_epochs,
+             with_commas(s->plan.pretrain_images, digits), (long long)s->plan.pretrain_epochs,
              s->plan.pretrain_epochs == 1 ? "" : "s");
     p->summary = f->summary;
     p->loss = (chart){"Contrastive loss", "step", "loss", &f->loss, &f->smooth_loss, 0};
@@ -367,7 +370,7 @@ end:
 
 int main(int argc, char **argv)
 {
-    static const study_plan full = {60000, 3, 600}, quick = {20000, 1, 200};
+    static const study_plan full = {60000, 60000, 3, 400}, quick = {20000, 20000, 1, 80};
     settings arguments = {NULL, "build/demo", 0, 0};
     findings *f = NULL;
     sslcv_status status;
@@ -387,7 +390,7 @@ int main(int argc, char **argv)
         if (status == SSLCV_OK) status = run(&experiment, f, &arguments);
         signal(SIGINT, SIG_DFL);
         if (status == SSLCV_ERR_CANCELLED)
-            fprintf(stderr, "\nstopped\n");
+            fprintf(stderr, "\nstopped: %s\n", sslcv_last_error());
         else if (status != SSLCV_OK) {
             fprintf(stderr, "\n%s: %s\n", sslcv_status_string(status), sslcv_last_error());
         }

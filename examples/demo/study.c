@@ -16,9 +16,9 @@ enum {
     PROJECTION_DIM = 64,
     PROBE_STEPS = 1500, /* of each linear probe, however many labels it has */
     PROBE_BATCH = 256,
-    KNN_TRAIN = 4000, /* images that vote in the score during training */
+    KNN_TRAIN = 3000, /* images that vote in the score during training */
     KNN_TEST = 1000,  /* and that are judged by it */
-    KNN_TIMES = 12    /* scores in a run */
+    KNN_TIMES = 10    /* scores in a run */
 };
 
 /* ---- data ---- */
@@ -338,8 +338,7 @@ static sslcv_status make_simclr(study *s, sslcv_backbone *backbone, sslcv_traine
     sslcv_info_nce_options nce;
     sslcv_status status;
 
-    TRY(sslcv_retain(s->train));
-    t.dataset = s->train;
+    TRY(first_images(s->train, s->plan.pretrain_images, &t.dataset));
     TRY(make_contrast_views(s->context, &t.augmenter));
     TRY(make_head(s->context, backbone, 2, PROJECTION_DIM, &t.head));
     TRY(sslcv_info_nce_options_init(&nce, sizeof nce));
@@ -394,11 +393,12 @@ typedef struct monitor {
 static int32_t on_step(void *user, sslcv_trainer *trainer, const sslcv_progress *step)
 {
     monitor *m = user;
+    const int64_t left = step->num_steps - step->step;
     sslcv_metrics metrics = {0};
     study_progress progress = {step, m->score, 0};
 
     (void)trainer;
-    if (step->step % m->every == 0 || step->step == step->num_steps) {
+    if (left == 0 || (step->step % m->every == 0 && left >= m->every / 2)) {
         metrics.struct_size = sizeof metrics;
         if (sslcv_probe_evaluate(m->knn, &m->train, &m->test, &metrics) != SSLCV_OK) return 1;
         m->score = progress.knn = metrics.top1;
@@ -468,7 +468,7 @@ sslcv_status study_pretrain(study *s, study_watch watch, void *user)
     sslcv_branch branch;
     const sslcv_branch *branches = &branch;
     sslcv_hook hook;
-    const int64_t steps = s->plan.train_images / PRETRAIN_BATCH * s->plan.pretrain_epochs;
+    const int64_t steps = s->plan.pretrain_images / PRETRAIN_BATCH * s->plan.pretrain_epochs;
     sslcv_status status;
 
     TRY(make_plain_view(s->context, 1, &plain));

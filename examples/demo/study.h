@@ -13,7 +13,8 @@ enum { STUDY_SIDE = 28, STUDY_CLASSES = 10 };
 
 /** How much is done. */
 typedef struct study_plan {
-    int64_t train_images;     /* of the 60,000 */
+    int64_t train_images;     /* of the 60,000: those that labels are taken from */
+    int64_t pretrain_images;  /* the first of them, without labels */
     int64_t pretrain_epochs;  /* passes over them */
     int64_t supervised_steps; /* for each share of the labels */
 } study_plan;

@@ -120,7 +120,7 @@ SSLCV_API void sslcv_context_destroy(sslcv_context *context);
 SSLCV_API sslcv_status sslcv_retain(void *handle);
 
 /**
- * Ask every long call on this context (run, step, embed, probe, dataset scan, k-means) to stop: each returns
+ * Ask every long call on this context (run, step, embed, probe, dataset scan) to stop: each returns
  * SSLCV_ERR_CANCELLED at its next check, within one training step or one batch, with its object in a usable state.
  * The request stays on, so none is lost; clear it before going on. Callbacks can also stop their own call by
  * returning non-zero.

@@ -6,7 +6,7 @@
  *     options.path = "/data/unlabelled";
  *     sslcv_dataset_create(context, &options, &dataset);
  *
- * Sample indices run from 0 and never change: banks, pseudo-labels and random draws are keyed by them. Files sort by
+ * Sample indices run from 0 and never change: random draws are keyed by them. Files sort by
  * their names' bytes, folder by folder ("/" sorts before every other byte). Label -1 means none.
  */
 #ifndef SSLCV_DATASET_H

@@ -18,8 +18,7 @@
  *   any safetensors file       sslcv_state_open(), or sslcv_state_create() and sslcv_state_add()
  *
  * Names are those of torchvision for backbones ("layer1.0.conv1.weight"); a trainer puts "backbone.0.", "head.0.",
- * "loss.0." (numbered in the order of their first use, momentum copies among them), "optimizer." and "trainer." in
- * front.
+ * "loss.0." (numbered in the order of their first use), "optimizer." and "trainer." in front.
  */
 #ifndef SSLCV_STATE_H
 #define SSLCV_STATE_H
@@ -38,7 +37,7 @@ enum sslcv_role {
     SSLCV_ROLE_WEIGHT     = 1, /* convolution and linear weights, prototypes */
     SSLCV_ROLE_BIAS       = 2,
     SSLCV_ROLE_NORM       = 4, /* scale and shift of normalisation layers */
-    SSLCV_ROLE_BUFFER     = 8, /* everything not learnt by gradient: running statistics, queue, bank, counters, slots */
+    SSLCV_ROLE_BUFFER     = 8, /* everything not learnt by gradient: running statistics, counters, slots */
     SSLCV_ROLE_PARAMETERS = 7,
     SSLCV_ROLE_ALL        = 15
 };

@@ -20,7 +20,10 @@ void sslcv__relu_mask(const float *y, const float *dy, float *d, int64_t count)
     int64_t i;
 
 #pragma omp parallel for simd schedule(static)
-    for (i = 0; i < count; i++) d[i] = y[i] > 0.0f ? dy[i] : 0.0f;
+    for (i = 0; i < count; i++) {
+        const float whole = dy[i]; /* read in any case: a read behind the test would keep the loop scalar */
+        d[i] = y[i] > 0.0f ? whole : 0.0f;
+    }
 }
 
 void sslcv__sum(const float *a, const float *b, float *sum, int64_t count)
