@@ -1,5 +1,5 @@
-/* Charts as SVG: a curve over steps, and a map of points in classes. Each is a whole <svg> element, for a page or a file
-   of its own. */
+/* Charts as SVG: a curve over steps, and a map of points in classes. Each is a whole <svg> element, for a page or for a
+   file of its own. */
 #ifndef CHART_H
 #define CHART_H
 

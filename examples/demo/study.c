@@ -1,4 +1,5 @@
 #include "study.h"
+#include "views.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,6 @@
     } while (0)
 
 enum {
-    NETWORK_SIDE = 56, /* pixels: images are enlarged to it */
     PRETRAIN_BATCH = 256,
     SUPERVISED_BATCH = 100,
     PROJECTION_DIM = 64,
@@ -125,114 +125,6 @@ const char *study_class_name(int64_t label)
     return label >= 0 && label < STUDY_CLASSES ? names[label] : "";
 }
 
-/* ---- views ---- */
-
-static sslcv_status add_flip(sslcv_augmenter *augmenter, int64_t view)
-{
-    sslcv_transform t;
-    sslcv_status status;
-
-    TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_HORIZONTAL_FLIP));
-    TRY(sslcv_augmenter_add(augmenter, view, &t));
-end:
-    return status;
-}
-
-static sslcv_status add_enlarge(sslcv_augmenter *augmenter, int64_t view)
-{
-    sslcv_transform t;
-    sslcv_status status;
-
-    TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RESIZE));
-    t.height = t.width = NETWORK_SIDE;
-    TRY(sslcv_augmenter_add(augmenter, view, &t));
-end:
-    return status;
-}
-
-/* Mean and deviation of the training images' pixels. */
-static sslcv_status add_normalize(sslcv_augmenter *augmenter, int64_t view)
-{
-    sslcv_transform t;
-    sslcv_status status;
-
-    TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_NORMALIZE));
-    t.mean[0] = 0.2860;
-    t.std[0] = 0.3530;
-    TRY(sslcv_augmenter_add(augmenter, view, &t));
-end:
-    return status;
-}
-
-/* What two views of one garment may differ in: side, brightness and contrast, place and size. Its outline, which tells
-   the classes apart, must survive, so the crop is milder than ImageNet's. The crop comes last because it enlarges. */
-static sslcv_status add_contrast_view(sslcv_augmenter *augmenter)
-{
-    sslcv_transform t;
-    int64_t view;
-    sslcv_status status;
-
-    TRY(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
-    TRY(add_flip(augmenter, view));
-    TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_COLOR_JITTER));
-    t.brightness = 0.4;
-    t.contrast = 0.4;
-    t.saturation = t.hue = 0;
-    t.probability = 0.8;
-    TRY(sslcv_augmenter_add(augmenter, view, &t));
-    TRY(add_normalize(augmenter, view));
-    TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_RESIZED_CROP));
-    t.height = t.width = NETWORK_SIDE;
-    t.min = 0.3;
-    TRY(sslcv_augmenter_add(augmenter, view, &t));
-end:
-    return status;
-}
-
-static sslcv_status make_contrast_views(sslcv_context *context, sslcv_augmenter **augmenter)
-{
-    sslcv_status status;
-
-    TRY(sslcv_augmenter_create(context, augmenter));
-    TRY(add_contrast_view(*augmenter));
-    TRY(add_contrast_view(*augmenter));
-end:
-    return status;
-}
-
-static sslcv_status make_supervised_view(sslcv_context *context, sslcv_augmenter **augmenter)
-{
-    sslcv_transform t;
-    int64_t view;
-    sslcv_status status;
-
-    TRY(sslcv_augmenter_create(context, augmenter));
-    TRY(sslcv_augmenter_add_view(*augmenter, SSLCV_SOURCE_IMAGE, &view));
-    TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_CROP));
-    t.height = t.width = STUDY_SIDE;
-    t.padding = 2;
-    TRY(sslcv_augmenter_add(*augmenter, view, &t));
-    TRY(add_flip(*augmenter, view));
-    TRY(add_normalize(*augmenter, view));
-    TRY(add_enlarge(*augmenter, view));
-end:
-    return status;
-}
-
-/* enlarge 1: as the network wants it; 0: the pixels themselves. */
-static sslcv_status make_plain_view(sslcv_context *context, int32_t enlarge, sslcv_augmenter **augmenter)
-{
-    int64_t view;
-    sslcv_status status;
-
-    TRY(sslcv_augmenter_create(context, augmenter));
-    TRY(sslcv_augmenter_add_view(*augmenter, SSLCV_SOURCE_IMAGE, &view));
-    TRY(add_normalize(*augmenter, view));
-    if (enlarge) TRY(add_enlarge(*augmenter, view));
-end:
-    return status;
-}
-
 /* ---- networks ---- */
 
 /* At twice the size and with the stem of ImageNet's networks, which halves the image twice, the layers see maps of 14,
@@ -339,7 +231,7 @@ static sslcv_status make_simclr(study *s, sslcv_backbone *backbone, sslcv_traine
     sslcv_status status;
 
     TRY(first_images(s->train, s->plan.pretrain_images, &t.dataset));
-    TRY(make_contrast_views(s->context, &t.augmenter));
+    TRY(views_contrast(s->context, &t.augmenter));
     TRY(make_head(s->context, backbone, 2, PROJECTION_DIM, &t.head));
     TRY(sslcv_info_nce_options_init(&nce, sizeof nce));
     nce.temperature = 0.2;
@@ -471,7 +363,7 @@ sslcv_status study_pretrain(study *s, study_watch watch, void *user)
     const int64_t steps = s->plan.pretrain_images / PRETRAIN_BATCH * s->plan.pretrain_epochs;
     sslcv_status status;
 
-    TRY(make_plain_view(s->context, 1, &plain));
+    TRY(views_plain(s->context, 1, &plain));
     TRY(describe_branch(OUTPUT_VECTOR, s->network, NULL, &branch));
     TRY(describe_embedding(s->train, plain, &branches, &m.train));
     TRY(describe_embedding(s->test, plain, &branches, &m.test));
@@ -525,7 +417,7 @@ static sslcv_status embed(study *s, output wanted, sslcv_backbone *backbone, ssl
     study_features features = {0};
     sslcv_status status;
 
-    TRY(make_plain_view(s->context, wanted != OUTPUT_PIXELS, &plain));
+    TRY(views_plain(s->context, wanted != OUTPUT_PIXELS, &plain));
     TRY(describe_branch(wanted, backbone, &head, &branch));
     TRY(describe_embedding(dataset, plain, &branches, &options));
     TRY(sslcv_embed(&options, &features.values, NULL)); /* only asks for the shape */
@@ -645,7 +537,7 @@ sslcv_status study_supervised(study *s, double share, double *accuracy)
 
     TRY(choose_labelled(s, share, &indices, &count));
     TRY(sslcv_dataset_subset(s->train, indices, count, &t.dataset));
-    TRY(make_supervised_view(s->context, &t.augmenter));
+    TRY(views_supervised(s->context, &t.augmenter));
     TRY(make_backbone(s->context, &t.backbone));
     TRY(make_head(s->context, t.backbone, 1, STUDY_CLASSES, &t.head));
     TRY(sslcv_loss_create_cross_entropy(s->context, NULL, &t.loss));

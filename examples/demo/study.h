@@ -1,6 +1,6 @@
 /*
  * The experiment that the demo shows: data, networks, training and judging. Everything that calls the library is in
- * study.c; the other files print and draw.
+ * study.c and views.c; the other files print and draw.
  *
  * Functions return the library's status; sslcv_last_error() has the message.
  */
