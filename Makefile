@@ -126,9 +126,9 @@ $(DEMO): $(DEMO_SOURCES) $(wildcard examples/demo/*.h) $(BUILD)/flags $(STATIC)
 
 examples: $(EXAMPLES)
 
-# make demo DEMO_FLAGS=--quick for a first look.
+# make demo DEMO_ARGS=--quick for a first look.
 demo: $(DEMO)
-	@$(DEMO) --out $(BUILD)/demo $(DEMO_FLAGS)
+	@$(DEMO) --out $(BUILD)/demo $(DEMO_ARGS)
 
 # ---- unit tests: one program a module, linked with the static library so that internals can be tested too ----
 
