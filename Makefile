@@ -155,7 +155,7 @@ check-asan check-ubsan:
 	  CFLAGS='-O1 -g -UNDEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
 
 check-valgrind: $(SELECTED)
-	@CK_FORK=no CK_TIMEOUT_MULTIPLIER=50 RUN="$(VALGRIND) -q --error-exitcode=9 --leak-check=full \
+	@ONEDNN_MAX_CPU_ISA=AVX2 CK_FORK=no CK_TIMEOUT_MULTIPLIER=50 RUN="$(VALGRIND) -q --error-exitcode=9 --leak-check=full \
 	  --show-leak-kinds=definite --errors-for-leak-kinds=definite" \
 	  sh tests/tools/run_tests.sh $(SELECTED)
 

@@ -34,7 +34,7 @@
 #include "core/checked.h"
 #include "core/options.h"
 #include "dnn/dnn.h"
-#include "loss/rows.h"
+#include "nn/rows.h"
 
 #include <float.h>
 #include <math.h>

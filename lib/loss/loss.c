@@ -5,7 +5,7 @@
 #include "core/memory.h"
 #include "core/options.h"
 #include "core/tensor.h"
-#include "loss/rows.h"
+#include "nn/kernels.h"
 #include "nn/state.h"
 
 #include <math.h>
@@ -314,11 +314,11 @@ static sslcv_status check_finite(const sslcv__loss_job *job)
     for (i = 0; i < job->num_inputs; i++) {
         const sslcv__loss_input *in = &job->inputs[i];
 
-        if (!sslcv__rows_are_finite(in->data, in->views * in->samples * in->positions * in->dim)) {
+        if (!sslcv__all_finite(in->data, in->views * in->samples * in->positions * in->dim)) {
             return sslcv__fail(SSLCV_ERR_NUMERIC, "inputs[%lld] has NaN or infinity", (long long)i);
         }
     }
-    if (job->targets && !sslcv__rows_are_finite(job->targets, job->samples * job->num_targets)) {
+    if (job->targets && !sslcv__all_finite(job->targets, job->samples * job->num_targets)) {
         return sslcv__fail(SSLCV_ERR_NUMERIC, "call.targets has NaN or infinity");
     }
     return SSLCV_OK;

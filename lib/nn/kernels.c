@@ -1,6 +1,5 @@
 #include "nn/kernels.h"
 
-#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -68,52 +67,6 @@ void sslcv__sum_rows(const float *dy, float keep, float *sums, int64_t rows, int
             const float old = keep != 0.0f ? keep * sums[first + j] : 0.0f;
             sums[first + j] = old + (float)block[j];
         }
-    }
-}
-
-static float dot(const float *a, const float *b, int64_t count)
-{
-    double sum = 0.0;
-    int64_t i;
-
-#pragma omp simd reduction(+ : sum)
-    for (i = 0; i < count; i++) sum += (double)a[i] * b[i];
-    return (float)sum;
-}
-
-void sslcv__normalize_rows(const float *x, float *y, float *norms, int64_t rows, int64_t columns)
-{
-    int64_t i;
-
-#pragma omp parallel for schedule(static)
-    for (i = 0; i < rows; i++) {
-        const float *from = x + i * columns;
-        float *to = y + i * columns;
-        const float norm = sqrtf(dot(from, from, columns));
-        const float floored = norm > 1e-12f ? norm : 1e-12f;
-        const float scale = 1.0f / floored;
-        int64_t j;
-
-        norms[i] = floored;
-        for (j = 0; j < columns; j++) to[j] = from[j] * scale;
-    }
-}
-
-void sslcv__normalize_rows_backward(const float *y, const float *norms, const float *dy, float *dx, int64_t rows,
-                                    int64_t columns)
-{
-    int64_t i;
-
-#pragma omp parallel for schedule(static)
-    for (i = 0; i < rows; i++) {
-        const float *unit = y + i * columns, *in = dy + i * columns;
-        float *out = dx + i * columns;
-        /* Below the floor the norm is a constant, and nothing is to be taken off. */
-        const float along = norms[i] > 1e-12f ? dot(unit, in, columns) : 0.0f;
-        const float scale = 1.0f / norms[i];
-        int64_t j;
-
-        for (j = 0; j < columns; j++) out[j] = (in[j] - unit[j] * along) * scale;
     }
 }
 

@@ -22,13 +22,6 @@ void sslcv__add_bias(const float *bias, float *y, int64_t rows, int64_t columns)
 /** sums: (columns) <- sums * keep + sum over rows of dy. */
 void sslcv__sum_rows(const float *dy, float keep, float *sums, int64_t rows, int64_t columns);
 
-/** y <- x / max(|x|, 1e-12) row by row; norms: (rows) that maximum. */
-void sslcv__normalize_rows(const float *x, float *y, float *norms, int64_t rows, int64_t columns);
-
-/** dx <- (dy - y (y.dy)) / norm: the derivative of the above. */
-void sslcv__normalize_rows_backward(const float *y, const float *norms, const float *dy, float *dx, int64_t rows,
-                                    int64_t columns);
-
 /** 1 when every value is finite. */
 int sslcv__all_finite(const float *x, int64_t count);
 

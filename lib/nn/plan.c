@@ -8,6 +8,7 @@
 #include "core/memory.h"
 #include "nn/kernels.h"
 #include "nn/plan_build.h"
+#include "nn/rows.h"
 
 /* ---- keys ---- */
 
@@ -410,10 +411,10 @@ static sslcv_status run_step(sslcv__step *step)
                            weight->value, weight->shape[1], 0.0f, m[1], weight->shape[1]);
     case SSLCV__STEP_LINEAR_WEIGHTS: return run_linear_weights(step);
     case SSLCV__STEP_NORMALIZE:
-        sslcv__normalize_rows(m[0], m[1], m[2], step->count, step->node->channels);
+        sslcv__rows_normalize(m[0], step->count, step->node->channels, m[1], (double *)(void *)m[2]);
         return SSLCV_OK;
     case SSLCV__STEP_NORMALIZE_BACKWARD:
-        sslcv__normalize_rows_backward(m[0], m[1], m[2], m[3], step->count, step->node->channels);
+        sslcv__rows_normalize_backward(m[0], (double *)(void *)m[1], m[2], step->count, step->node->channels, m[3]);
         return SSLCV_OK;
     }
     return SSLCV_OK;

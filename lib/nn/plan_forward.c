@@ -252,7 +252,7 @@ static sslcv_status build_rows(build *b)
     set_shape(b, 1, 1);
     SSLCV__TRY(sslcv__layout_rows(b->plan->context, rows, b->node->channels, &b->value->layout));
     SSLCV__TRY(new_result(b));
-    if (!linear) SSLCV__TRY(sslcv__plan_buffer(b->plan, rows * (int64_t)sizeof(float), &b->value->norms));
+    if (!linear) SSLCV__TRY(sslcv__plan_buffer(b->plan, rows * (int64_t)sizeof(double), &b->value->norms));
     SSLCV__TRY(
         sslcv__plan_step(b->plan, linear ? SSLCV__STEP_LINEAR : SSLCV__STEP_NORMALIZE, "forward", b->node, NULL, NULL));
     b->plan->steps[b->plan->num_steps - 1].count = rows;

@@ -13,15 +13,16 @@
 #define OK(call)                                                                                                       \
     do {                                                                                                               \
         const sslcv_status ok_status = (call);                                                                         \
-        ck_assert_msg(ok_status == SSLCV_OK, "%s: %s (%s)", #call, sslcv_status_string(ok_status), sslcv_last_error()); \
+        ck_assert_msg(ok_status == SSLCV_OK, "%s: %s (%s)", #call, sslcv_status_string(ok_status),                     \
+                      sslcv_last_error());                                                                             \
     } while (0)
 
 /** The call fails with this status, and the message has this text. */
 #define FAILS(call, expected, text)                                                                                    \
     do {                                                                                                               \
         const sslcv_status fails_status = (call);                                                                      \
-        ck_assert_msg(fails_status == (expected), "%s gives %s, not %s (%s)", #call, sslcv_status_string(fails_status), \
-                      sslcv_status_string(expected), sslcv_last_error());                                              \
+        ck_assert_msg(fails_status == (expected), "%s gives %s, not %s (%s)", #call,                                   \
+                      sslcv_status_string(fails_status), sslcv_status_string(expected), sslcv_last_error());           \
         ck_assert_msg(strstr(sslcv_last_error(), (text)) != NULL, "%s: \"%s\" is not in \"%s\"", #call, (text),        \
                       sslcv_last_error());                                                                             \
     } while (0)
@@ -31,7 +32,8 @@
     do {                                                                                                               \
         const double close_value = (value), close_expected = (expected);                                               \
         ck_assert_msg(fabs(close_value - close_expected) <= (tolerance)*fmax(1.0, fabs(close_expected)),               \
-                      "%s is %.9g; expected %.9g within %g", #value, close_value, close_expected, (double)(tolerance)); \
+                      "%s is %.9g; expected %.9g within %g", #value, close_value, close_expected,                      \
+                      (double)(tolerance));                                                                            \
     } while (0)
 
 /** The generator of golden inputs: s0 = 1000 * seed + 7, s <- (1103515245 s + 12345) mod 2^31, value s / 2^31 - 0.5. */

@@ -1,5 +1,5 @@
 /* Backbones and heads through the public calls: PyTorch's numbers, names, stages, freezing, cloning, loading, errors. */
-#include "support.h"
+#include "memory_support.h"
 
 #include <stdio.h>
 
@@ -673,27 +673,11 @@ END_TEST
 
 /* ---- out of memory ---- */
 
-static atomic_int allowed;
-
-static void *limited_allocate(void *user, size_t bytes, size_t alignment)
-{
-    (void)user;
-    return atomic_fetch_sub(&allowed, 1) > 0 ? aligned_alloc(alignment, bytes) : NULL;
-}
-
-static void limited_deallocate(void *user, void *memory, size_t bytes)
-{
-    (void)user;
-    (void)bytes;
-    free(memory);
-}
-
 START_TEST(out_of_memory_leaves_nothing)
 {
     static float x[192];
     const int64_t shape[4] = {1, 3, 8, 8};
-    const sslcv_allocator limited = {sizeof limited, NULL, limited_allocate, limited_deallocate};
-    sslcv_context_options options;
+    host limited = {.fail_at = -1};
     sslcv_backbone_options net;
     sslcv_context *own;
     sslcv_context_info info = {.struct_size = sizeof info};
@@ -702,10 +686,7 @@ START_TEST(out_of_memory_leaves_nothing)
     int64_t empty;
     int n, done = 0;
 
-    OK(sslcv_context_options_init(&options, sizeof options));
-    options.allocator = &limited;
-    atomic_store(&allowed, 1 << 20);
-    OK(sslcv_context_create(&options, &own));
+    own = new_context(&limited, 0);
     OK(sslcv_context_get_info(own, &info));
     empty = info.bytes;
     OK(sslcv_backbone_options_init(&net, sizeof net, SSLCV_BACKBONE_RESNET18));
@@ -719,13 +700,13 @@ START_TEST(out_of_memory_leaves_nothing)
         sslcv_tape *own_tape = NULL;
         sslcv_status status;
 
-        atomic_store(&allowed, n);
+        atomic_store(&limited.fail_at, atomic_load(&limited.calls) + n);
         status = sslcv_backbone_create(own, &net, &backbone);
         if (status == SSLCV_OK) status = sslcv_tape_create(own, &own_tape);
         if (status == SSLCV_OK) status = sslcv_backbone_forward(backbone, &images, &pass, own_tape);
         done = status == SSLCV_OK;
         if (!done) ck_assert_int_eq(status, SSLCV_ERR_OUT_OF_MEMORY);
-        atomic_store(&allowed, 1 << 20);
+        atomic_store(&limited.fail_at, -1);
         if (own_tape && !done) {
             ck_assert_int_eq(sslcv_tape_output(own_tape, &output), SSLCV_ERR_STATE);
             OK(sslcv_backbone_forward(backbone, &images, &pass, own_tape)); /* usable afterwards */
@@ -737,6 +718,7 @@ START_TEST(out_of_memory_leaves_nothing)
     }
     ck_assert_int_gt(n, 100);
     sslcv_context_destroy(own);
+    ck_assert_int_eq(atomic_load(&limited.out), 0);
 }
 END_TEST
 

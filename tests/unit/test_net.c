@@ -1,5 +1,5 @@
 /* The engine against its naive twin: every layer, small residual graphs, tapes, memory, freezing. */
-#include "support.h"
+#include "memory_support.h"
 
 #include <pthread.h>
 
@@ -469,26 +469,9 @@ END_TEST
 
 /* ---- memory ---- */
 
-static atomic_llong allocations;
-
-static void *count_allocate(void *user, size_t bytes, size_t alignment)
-{
-    (void)user;
-    atomic_fetch_add(&allocations, 1);
-    return aligned_alloc(alignment, bytes);
-}
-
-static void count_deallocate(void *user, void *memory, size_t bytes)
-{
-    (void)user;
-    (void)bytes;
-    free(memory);
-}
-
 START_TEST(seen_shapes_allocate_nothing)
 {
-    const sslcv_allocator counting = {sizeof counting, NULL, count_allocate, count_deallocate};
-    sslcv_context_options options;
+    host counting = {.fail_at = -1};
     static float x[8 * 192];
     float g[8 * 32] = {0};
     sslcv_tensor input, diff;
@@ -497,21 +480,22 @@ START_TEST(seen_shapes_allocate_nothing)
     int round;
 
     tear_down();
-    OK(sslcv_context_options_init(&options, sizeof options));
-    options.allocator = &counting;
-    OK(sslcv_context_create(&options, &context));
+    context = new_context(&counting, 0);
     OK(sslcv_tape_create(context, &tape));
     build_residual(&net, 3, 16);
     for (round = 0; round < 6; round++) {
         fill_and_describe(x, &input, 4 + 4 * (round % 2), (uint64_t)round);
-        if (round == 2) before = atomic_load(&allocations);
+        if (round == 2) before = atomic_load(&counting.calls);
         OK(sslcv__tape_forward(tape, &context->object, &net, &input, "input", 3, net.num_nodes - 1));
         OK(sslcv_tape_output(tape, &diff));
         diff.data = g;
         OK(sslcv_tape_backward(tape, &diff));
     }
-    ck_assert_int_eq(atomic_load(&allocations), before);
+    ck_assert_int_eq(atomic_load(&counting.calls), before);
     sslcv__net_free(&net);
+    tear_down(); /* before the allocator goes out of scope */
+    ck_assert_int_eq(atomic_load(&counting.out), 0);
+    set_up();
 }
 END_TEST
 

@@ -1,4 +1,4 @@
-#include "support.h"
+#include "memory_support.h"
 
 #include <sslcv/optim.h>
 #include <sslcv/state.h>
@@ -10,43 +10,6 @@
 #include "optim/optimizer.h"
 
 /* ---- what the tests share ---- */
-
-/* An allocator of a host that fails at call number fail_at, and from then on; -1: never. */
-typedef struct host {
-    int64_t calls, fail_at, out;
-} host;
-
-static void *host_allocate(void *user, size_t bytes, size_t alignment)
-{
-    host *h = user;
-    void *memory;
-
-    if (h->fail_at >= 0 && h->calls >= h->fail_at) return NULL;
-    h->calls++;
-    memory = aligned_alloc(alignment, bytes);
-    if (memory) h->out++;
-    return memory;
-}
-
-static void host_deallocate(void *user, void *memory, size_t bytes)
-{
-    (void)bytes;
-    ((host *)user)->out--;
-    free(memory);
-}
-
-static sslcv_context *new_context(host *h, int32_t threads)
-{
-    const sslcv_allocator allocator = {sizeof allocator, h, host_allocate, host_deallocate};
-    sslcv_context_options options;
-    sslcv_context *context;
-
-    OK(sslcv_context_options_init(&options, sizeof options));
-    options.threads = threads;
-    if (h) options.allocator = &allocator;
-    OK(sslcv_context_create(&options, &context));
-    return context;
-}
 
 static void add_tensor(sslcv_state *state, const char *name, int32_t role, int64_t count)
 {

@@ -1,6 +1,5 @@
-#include "loss/rows.h"
+#include "nn/rows.h"
 
-#include <float.h>
 #include <math.h>
 
 static const double norm_floor = 1e-12;
@@ -49,14 +48,4 @@ void sslcv__rows_normalize_backward(const float *unit, const double *norms, cons
 #pragma omp simd
         for (j = 0; j < dim; j++) to[j] = (float)(((double)diff[j] - (double)u[j] * along) * inverse);
     }
-}
-
-int sslcv__rows_are_finite(const float *x, int64_t count)
-{
-    int bad = 0;
-    int64_t i;
-
-#pragma omp parallel for simd schedule(static) reduction(| : bad)
-    for (i = 0; i < count; i++) bad |= !(fabsf(x[i]) <= FLT_MAX);
-    return !bad;
 }

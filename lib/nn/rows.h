@@ -1,4 +1,4 @@
-/** Rows of unit length, and the way back: shared by the losses that compare directions. Inside a compute frame. */
+/** Rows of unit length, and the way back: for heads, and for losses that compare directions. Inside a compute frame. */
 #ifndef SSLCV__ROWS_H
 #define SSLCV__ROWS_H
 
@@ -22,8 +22,5 @@ void sslcv__rows_normalize(const float *x, int64_t rows, int64_t dim, float *uni
  */
 void sslcv__rows_normalize_backward(const float *unit, const double *norms, const float *diff_unit, int64_t rows,
                                     int64_t dim, float *diff_x);
-
-/** 1: no NaN and no infinity among them. */
-int sslcv__rows_are_finite(const float *x, int64_t count);
 
 #endif
