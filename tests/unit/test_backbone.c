@@ -558,10 +558,10 @@ START_TEST(saved_backbone_is_recognised)
     OK(sslcv_backbone_create(context, &options, &backbone));
     OK(sslcv_backbone_get_state(backbone, &state));
     OK(sslcv_save_options_init(&save, sizeof save));
-    save.prefix = _i == 3 ? "some.where." : NULL;
+    save.prefix = _i == 3 ? "some.where." : _i == 1 ? "backbone.0." : NULL; /* 1: as in a checkpoint */
     OK(sslcv_state_save(state, path, &save));
     OK(sslcv_load_options_init(&load, sizeof load));
-    load.prefix = save.prefix;
+    load.prefix = _i == 3 ? save.prefix : NULL;
     OK(sslcv_backbone_load(context, path, &load, &loaded));
     ck_assert_int_eq(loaded->options.architecture, options.architecture);
     ck_assert_int_eq(loaded->options.stem, options.stem);
