@@ -56,6 +56,11 @@ OWN_CPPFLAGS := -Iinclude -Ilib -D_POSIX_C_SOURCE=200809L -DNDEBUG -DSSLCV_BUILD
 OWN_CFLAGS   := -std=c11 -fPIC -fvisibility=hidden -fopenmp -ftree-vectorize -fno-math-errno -fno-trapping-math \
                 $(WARNINGS) $(EXTRA_CFLAGS)
 COMPILE       = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS)
+# Files named after a processor's extension are compiled for it, and run only where the processor has it.
+ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
+AVX2_CFLAGS   := -mavx2 -mfma
+AVX512_CFLAGS := $(AVX2_CFLAGS) -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq
+endif
 # The compiler's OpenMP runtime must be the one that oneDNN uses: two in a process fight for the cores.
 OPENMP_LIBS  ?= -lgomp
 PRIVATE_LIBS := -ldnnl $(OPENMP_LIBS) -lm -lpthread
@@ -76,7 +81,7 @@ static: $(STATIC)
 shared: $(SHARED)
 
 # Holds compiler and flags, and is touched only when they change: what depends on it is then rebuilt.
-FLAGS_TEXT = $(subst ','\'',$(COMPILE) $(LDFLAGS) $(LIBS))
+FLAGS_TEXT = $(subst ','\'',$(COMPILE) $(AVX2_CFLAGS) $(AVX512_CFLAGS) $(LDFLAGS) $(LIBS))
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@test -n '$(ONEDNN)' || { echo 'oneDNN is not found: "make deps" installs what the build needs' >&2; exit 1; }
@@ -86,7 +91,10 @@ $(BUILD)/flags: FORCE
 $(BUILD)/lib/%.o: lib/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
+	$(Q)$(COMPILE) $(EXTENSION_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/%_avx2.o: EXTENSION_CFLAGS = $(AVX2_CFLAGS)
+$(BUILD)/%_avx512.o: EXTENSION_CFLAGS = $(AVX512_CFLAGS)
 
 $(STATIC): $(OBJECTS)
 	$(say) AR $@

@@ -25,8 +25,11 @@ extern "C" {
 typedef struct sslcv_context sslcv_context;
 
 enum sslcv_precision {
-    SSLCV_PRECISION_AUTO = 0, /* what is fastest without harm on this CPU; f32 in this release */
-    SSLCV_PRECISION_F32  = 1
+    SSLCV_PRECISION_AUTO = 0, /* BF16 where the CPU computes in it by instructions of its own (AVX512_BF16, AMX), else
+                                 F32; the choice goes to the log */
+    SSLCV_PRECISION_F32  = 1,
+    SSLCV_PRECISION_BF16 = 2  /* feature maps of backbones, and their gradients, are stored in bf16; weights, their
+                                 gradients, statistics, heads, losses and optimizers stay f32 */
 };
 
 enum sslcv_log_level { SSLCV_LOG_ERROR = 1, SSLCV_LOG_WARNING = 2, SSLCV_LOG_INFO = 3, SSLCV_LOG_DEBUG = 4 };
@@ -68,7 +71,7 @@ typedef struct sslcv_context_info {
     size_t      struct_size;
     int32_t     threads;        /* as resolved */
     int32_t     loader_threads; /* as resolved */
-    int32_t     precision;      /* as resolved: SSLCV_PRECISION_F32 */
+    int32_t     precision;      /* as resolved: SSLCV_PRECISION_F32 or BF16 */
     int32_t     cancelled;      /* 1 while sslcv_context_cancel() is on */
     const char *cpu;            /* instruction set in use, e.g. "avx512_core_bf16"; valid as long as the context */
     int64_t     bytes;          /* memory now held by this context and all handles made from it */
@@ -92,7 +95,7 @@ SSLCV_API sslcv_status sslcv_context_options_init(sslcv_context_options *options
  *
  * @param options NULL: all defaults.
  * @param context Out: owned; sslcv_context_destroy().
- * @return SSLCV_OK; SSLCV_ERR_UNSUPPORTED (oneDNN older than 2.6).
+ * @return SSLCV_OK; SSLCV_ERR_UNSUPPORTED (oneDNN older than 2.6; PRECISION_BF16 on a CPU without it).
  * @threads Any.
  * @since   0.1
  */

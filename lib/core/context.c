@@ -51,8 +51,13 @@ static sslcv_status check_options(const sslcv_context_options *o)
     if (o->loader_threads < -1 || o->loader_threads > MAX_THREADS) {
         return sslcv__invalid("context.loader_threads is %d; must be -1 .. %d", o->loader_threads, MAX_THREADS);
     }
-    if (o->precision != SSLCV_PRECISION_AUTO && o->precision != SSLCV_PRECISION_F32) {
-        return sslcv__invalid("context.precision is %d; must be SSLCV_PRECISION_AUTO or F32", o->precision);
+    if (o->precision < SSLCV_PRECISION_AUTO || o->precision > SSLCV_PRECISION_BF16) {
+        return sslcv__invalid("context.precision is %d; must be SSLCV_PRECISION_AUTO, F32 or BF16", o->precision);
+    }
+    if (o->precision == SSLCV_PRECISION_BF16 && !sslcv__backend_bf16()) {
+        return sslcv__fail(SSLCV_ERR_UNSUPPORTED,
+                           "context.precision is BF16, but this processor (%s) has no bf16 arithmetic of its own",
+                           sslcv__backend_cpu());
     }
     if (o->winograd != 0 && o->winograd != 1) {
         return sslcv__invalid("context.winograd is %d; must be 0 or 1", o->winograd);
@@ -100,6 +105,11 @@ sslcv_status sslcv_context_create(const sslcv_context_options *options, sslcv_co
     context->log_level = o.log_level;
     context->threads = o.threads ? o.threads : usable_cpus();
     context->loader_threads = o.loader_threads >= 0 ? o.loader_threads : context->threads;
+    context->precision = o.precision;
+    if (o.precision == SSLCV_PRECISION_AUTO) {
+        context->precision = sslcv__backend_bf16() ? SSLCV_PRECISION_BF16 : SSLCV_PRECISION_F32;
+        sslcv__log(context, SSLCV_LOG_INFO, "precision: %s", sslcv__backend_bf16() ? "bf16" : "f32");
+    }
     context->winograd = o.winograd;
     context->seed = o.seed;
     *out = context;
@@ -136,7 +146,7 @@ sslcv_status sslcv_context_get_info(const sslcv_context *context, sslcv_context_
     if (status != SSLCV_OK) return status;
     full.threads = context->threads;
     full.loader_threads = context->loader_threads;
-    full.precision = SSLCV_PRECISION_F32;
+    full.precision = context->precision;
     full.cancelled = atomic_load(&context->cancelled);
     full.cpu = sslcv__backend_cpu();
     full.bytes = (int64_t)atomic_load(&context->bytes);

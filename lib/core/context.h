@@ -16,6 +16,7 @@ struct sslcv_context {
     int32_t             log_level;
     int32_t             threads;        /* resolved: >= 1 */
     int32_t             loader_threads; /* resolved: >= 0 */
+    int32_t             precision;      /* resolved: F32 or BF16 */
     int32_t             winograd;
     uint64_t            seed;
     atomic_uint_fast64_t seeds_drawn;

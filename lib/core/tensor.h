@@ -8,6 +8,7 @@
 
 #include <sslcv/tensor.h>
 
+#include "core/bf16.h"
 #include "core/error.h"
 
 /**
@@ -47,10 +48,8 @@ sslcv_status sslcv__tensor_from_f32(const float *dense, const sslcv_tensor *tens
 /** src and dst have one dtype and shape, any strides, and do not overlap. */
 void sslcv__tensor_copy(const sslcv_tensor *src, const sslcv_tensor *dst);
 
-/** Single values, by bits. */
-float sslcv__f32_from_bf16(uint16_t bits);
+/** Single values, by bits; those of bf16 are in core/bf16.h. */
 float sslcv__f32_from_f16(uint16_t bits);
-uint16_t sslcv__f32_to_bf16(float value);
 uint16_t sslcv__f32_to_f16(float value);
 
 #endif

@@ -68,18 +68,14 @@ sslcv_status sslcv__net_convolution(sslcv__net *net, int32_t input, const char *
                      .padding = padding};
     const int64_t in = net->nodes[input].channels;
     const int64_t shape[4] = {channels, in, kernel, kernel};
-    /* The weights' home layout: what a forward pass over images of a middling size wants. Passes over other sizes that
-       want another reorder as they go. */
-    const sslcv__conv_shape typical = {32, in, 32, 32, channels, kernel, kernel, stride, padding};
-    sslcv__op *op = NULL;
+    sslcv__layout *home = NULL;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__op_conv_forward(net->context, &typical, &op));
-    SSLCV__TRY(add_variable(net, name, "weight", SSLCV_F32, SSLCV_ROLE_WEIGHT, 4, shape,
-                            sslcv__op_layout(op, SSLCV__WEIGHTS), &n.weight));
+    SSLCV__TRY(sslcv__conv_home_layout(net->context, shape, stride, padding, &home));
+    SSLCV__TRY(add_variable(net, name, "weight", SSLCV_F32, SSLCV_ROLE_WEIGHT, 4, shape, home, &n.weight));
     status = append(net, &n, node);
 end:
-    sslcv__op_free(net->context, op);
+    sslcv__layout_free(net->context, home);
     return status;
 }
 
@@ -233,6 +229,7 @@ sslcv_status sslcv__net_copy_values(sslcv__net *to, const sslcv__net *from)
         sslcv__variable *target = to->variables.items[i];
 
         memcpy(target->value, source->value, (size_t)source->stored_bytes);
+        sslcv__variable_changed(target);
         target->frozen = source->frozen;
     }
     to->frozen_stages = from->frozen_stages;

@@ -1,14 +1,12 @@
 #include "nn/plan.h"
 
-#include <omp.h>
 #include <string.h>
 
 #include <sslcv/tape.h>
 
+#include "core/context.h"
 #include "core/memory.h"
-#include "nn/kernels.h"
 #include "nn/plan_build.h"
-#include "nn/rows.h"
 
 /* ---- keys ---- */
 
@@ -25,7 +23,7 @@ static uint64_t frozen_digest(const sslcv__net *net)
 }
 
 void sslcv__plan_key_init(sslcv__plan_key *key, const sslcv__net *net, const int64_t shape[4], int32_t flags,
-                          int32_t last_node)
+                          int32_t last_node, int32_t recompute)
 {
     memset(key, 0, sizeof *key);
     key->net = net;
@@ -33,6 +31,7 @@ void sslcv__plan_key_init(sslcv__plan_key *key, const sslcv__net *net, const int
     key->flags = flags;
     key->last_node = last_node;
     key->frozen = frozen_digest(net);
+    key->recompute = recompute;
 }
 
 /* ---- parts ---- */
@@ -56,13 +55,17 @@ sslcv_status sslcv__plan_buffer(sslcv__plan *plan, int64_t bytes, int32_t *buffe
 sslcv_status sslcv__plan_step(sslcv__plan *plan, sslcv__step_kind kind, const char *direction, const sslcv__node *node,
                               sslcv__op *op, sslcv__step **out)
 {
+    const int64_t scratch = op ? sslcv__op_bytes(op, SSLCV__SCRATCHPAD) : 0;
+    int32_t buffer;
     sslcv__step *step;
+    sslcv_status status;
     int i;
 
     if (plan->num_steps == plan->step_capacity) {
         const int64_t capacity = plan->step_capacity ? 2 * plan->step_capacity : 64;
-        const sslcv_status status =
-            sslcv__grow_array(plan->context, plan->num_steps, capacity, sizeof *plan->steps, (void **)&plan->steps);
+
+        status = sslcv__grow_array(plan->context, plan->num_steps, capacity, sizeof *plan->steps,
+                                   (void **)&plan->steps);
         if (status != SSLCV_OK) {
             sslcv__op_free(plan->context, op);
             return status;
@@ -75,12 +78,15 @@ sslcv_status sslcv__plan_step(sslcv__plan *plan, sslcv__step_kind kind, const ch
     step->direction = direction;
     step->node = node;
     step->op = op;
+    step->bf16 = plan->dtype == SSLCV_BF16;
     for (i = 0; i < SSLCV__STEP_BUFFERS; i++) step->buffers[i] = -1;
-    if (op && sslcv__op_bytes(op, SSLCV__SCRATCHPAD) > plan->scratch_bytes) {
-        plan->scratch_bytes = sslcv__op_bytes(op, SSLCV__SCRATCHPAD);
-    }
     if (out) *out = step;
-    return SSLCV_OK;
+    if (scratch == 0) return SSLCV_OK;
+    if (scratch > plan->scratch_bytes) plan->scratch_bytes = scratch;
+    SSLCV__TRY(sslcv__plan_buffer(plan, scratch, &buffer));
+    SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__SCRATCHPAD, buffer));
+end:
+    return status;
 }
 
 void sslcv__plan_touch(sslcv__plan *plan, int32_t buffer)
@@ -113,6 +119,32 @@ void sslcv__plan_operand(sslcv__plan *plan, int32_t index, int32_t buffer)
 {
     plan->steps[plan->num_steps - 1].buffers[index] = buffer;
     sslcv__plan_touch(plan, buffer);
+}
+
+sslcv_status sslcv__plan_norm_shape(sslcv__plan *plan, const sslcv__value *value)
+{
+    sslcv__step *step = &plan->steps[plan->num_steps - 1];
+    sslcv__layout_form form;
+    int64_t bytes;
+    int32_t buffer;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__layout_image_form(value->layout, &form));
+    step->shape = (sslcv__norm_shape){.batch = value->shape[0],
+                                      .channels = value->shape[1],
+                                      .pixels = value->shape[2] * value->shape[3],
+                                      .block = form.block,
+                                      .batch_stride = form.batch_stride,
+                                      .block_stride = form.block_stride,
+                                      .pixel_stride = form.pixel_stride,
+                                      .groups = 1,
+                                      .bf16 = sslcv__layout_dtype(value->layout) == SSLCV_BF16};
+    bytes = sslcv__norm_scratch_bytes(&step->shape);
+    if (bytes == 0) return SSLCV_OK;
+    SSLCV__TRY(sslcv__plan_buffer(plan, bytes, &buffer));
+    sslcv__plan_operand(plan, SSLCV__NORM_SCRATCH, buffer);
+end:
+    return status;
 }
 
 sslcv_status sslcv__plan_reordered(sslcv__plan *plan, const sslcv__node *node, int32_t buffer,
@@ -160,6 +192,13 @@ int sslcv__node_given_statistics(const sslcv__plan *plan, const sslcv__node *nod
     return !(plan->key.flags & SSLCV_PASS_TRAIN) || node->stage < plan->key.net->frozen_stages;
 }
 
+/* Frozen stages learn nothing, whatever their variables say. */
+int sslcv__node_trains(const sslcv__plan *plan, const sslcv__node *node)
+{
+    return node->stage >= plan->key.net->frozen_stages &&
+           ((node->weight && !node->weight->frozen) || (node->bias && !node->bias->frozen));
+}
+
 /* ---- life ---- */
 
 /* The net's nodes up to the last one; a spatial mean on top of a backbone's unless the map is wanted. */
@@ -168,7 +207,6 @@ static sslcv_status copy_nodes(sslcv__plan *plan)
     const sslcv__net *net = plan->key.net;
     const int32_t last = plan->key.last_node;
     const int mean = !net->rows && !(plan->key.flags & SSLCV_PASS_MAP);
-    int64_t widest = 1;
     int32_t i;
     sslcv_status status;
 
@@ -185,13 +223,9 @@ static sslcv_status copy_nodes(sslcv__plan *plan)
     }
     for (i = 0; i < plan->num_nodes; i++) {
         sslcv__value *v = &plan->values[i];
-        v->buffer = v->gradient = v->mean = v->variance = v->workspace = v->norms = -1;
-        if (plan->nodes[i].channels > widest) widest = plan->nodes[i].channels;
+        v->buffer = v->gradients[0] = v->gradients[1] = v->mean = v->variance = v->workspace = v->norms = -1;
+        v->last_consumer = -1;
     }
-    SSLCV__TRY(sslcv__alloc_array(plan->context, widest, sizeof(float), (void **)&plan->ones));
-    SSLCV__TRY(sslcv__alloc_array(plan->context, widest, sizeof(float), (void **)&plan->zeros));
-    SSLCV__TRY(sslcv__alloc_array(plan->context, widest, sizeof(float), (void **)&plan->spare));
-    for (i = 0; i < widest; i++) plan->ones[i] = 1.0f;
 end:
     return status;
 }
@@ -202,9 +236,88 @@ static void index_consumers(sslcv__plan *plan)
 
     for (i = 0; i < plan->num_nodes; i++) {
         for (k = 0; k < 2; k++) {
-            if (plan->nodes[i].inputs[k] >= 0) plan->values[plan->nodes[i].inputs[k]].consumers++;
+            if (plan->nodes[i].inputs[k] < 0) continue;
+            plan->values[plan->nodes[i].inputs[k]].consumers++;
+            plan->values[plan->nodes[i].inputs[k]].last_consumer = i;
         }
     }
+}
+
+static void mark_needs(sslcv__plan *plan)
+{
+    int32_t i, k;
+
+    for (i = 0; i < plan->num_nodes; i++) {
+        sslcv__value *value = &plan->values[i];
+
+        value->needs_gradient = i == 0 ? plan->key.net->rows || (plan->key.flags & SSLCV_PASS_INPUT_GRADIENT) != 0
+                                       : sslcv__node_trains(plan, &plan->nodes[i]);
+        for (k = 0; k < 2; k++) {
+            const int32_t input = plan->nodes[i].inputs[k];
+            if (input >= 0 && plan->values[input].needs_gradient) value->needs_gradient = 1;
+        }
+    }
+}
+
+/* A convolution and the norm behind it, when nobody else reads the convolution and no gradient comes back through. */
+static void mark_folded(sslcv__plan *plan, int32_t norm)
+{
+    const sslcv__node *node = &plan->nodes[norm];
+    sslcv__value *convolution = &plan->values[node->inputs[0]];
+
+    if (plan->nodes[node->inputs[0]].kind != SSLCV__NODE_CONVOLUTION || convolution->consumers != 1 ||
+        !sslcv__node_given_statistics(plan, node) || plan->values[norm].needs_gradient) {
+        return;
+    }
+    convolution->folded = plan->values[norm].folded = 1;
+}
+
+/* The end of a residual block: from one to the next, what lies between can be computed again with no more memory than one
+   block takes. Likewise what is read behind its stage, and the result of the pass. */
+static int ends_block(const sslcv__plan *plan, int32_t index)
+{
+    int32_t i;
+
+    if (index >= plan->key.last_node || plan->nodes[index].kind == SSLCV__NODE_ADD_RELU) return 1;
+    for (i = index + 1; i < plan->num_nodes; i++) {
+        const sslcv__node *reader = &plan->nodes[i];
+        if ((reader->inputs[0] == index || reader->inputs[1] == index) && reader->stage != plan->nodes[index].stage) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int is_dropped(const sslcv__plan *plan, int32_t index)
+{
+    const sslcv__node *node = &plan->nodes[index];
+    const sslcv__value *value = &plan->values[index];
+
+    if (plan->key.net->rows || !value->needs_gradient || value->absorbed || index >= plan->key.last_node ||
+        node->kind == SSLCV__NODE_INPUT || node->kind == SSLCV__NODE_MAX_POOL) {
+        return 0;
+    }
+    if ((plan->key.recompute & SSLCV__RECOMPUTE_NORMS) && node->kind == SSLCV__NODE_BATCH_NORM && node->relu) return 1;
+    return (plan->key.recompute & SSLCV__RECOMPUTE_STAGE << node->stage) != 0 && !ends_block(plan, index);
+}
+
+void sslcv__plan_decide(sslcv__plan *plan)
+{
+    int32_t i;
+
+    if (plan->key.flags & SSLCV_PASS_GRADIENT) mark_needs(plan);
+    for (i = 0; i < plan->num_nodes; i++) {
+        const sslcv__node *node = &plan->nodes[i];
+
+        if (node->kind == SSLCV__NODE_BATCH_NORM) mark_folded(plan, i);
+        if (node->kind == SSLCV__NODE_ADD_RELU) {
+            const sslcv__node *first = &plan->nodes[node->inputs[0]];
+            sslcv__value *value = &plan->values[node->inputs[0]];
+
+            value->absorbed = first->kind == SSLCV__NODE_BATCH_NORM && !first->relu && value->consumers == 1;
+        }
+    }
+    for (i = 0; i < plan->num_nodes; i++) plan->values[i].dropped = is_dropped(plan, i);
 }
 
 sslcv_status sslcv__plan_create(const sslcv__plan_key *key, sslcv__plan **out)
@@ -217,12 +330,15 @@ sslcv_status sslcv__plan_create(const sslcv__plan_key *key, sslcv__plan **out)
     plan->key = *key;
     plan->context = context;
     plan->input = plan->output = plan->diff_output = plan->diff_input = -1;
+    plan->dtype = key->net->rows || context->precision != SSLCV_PRECISION_BF16 ? SSLCV_F32 : SSLCV_BF16;
     SSLCV__TRY(copy_nodes(plan));
     index_consumers(plan);
+    sslcv__plan_decide(plan);
     SSLCV__TRY(sslcv__plan_build_forward(plan));
     plan->num_forward = plan->num_steps;
     if (key->flags & SSLCV_PASS_GRADIENT) SSLCV__TRY(sslcv__plan_build_backward(plan));
-    SSLCV__TRY(sslcv__arena_place(context, plan->buffers, plan->num_buffers, &plan->activation_bytes));
+    SSLCV__TRY(sslcv__arena_place(context, plan->buffers, plan->num_buffers, &plan->arena_bytes));
+    SSLCV__TRY(sslcv__plan_place_folds(plan));
     *out = plan;
     return SSLCV_OK;
 end:
@@ -242,9 +358,7 @@ void sslcv__plan_free(sslcv__plan *plan)
         sslcv__op_free(context, plan->steps[i].reorder);
     }
     for (i = 0; plan->values && i < plan->num_nodes; i++) sslcv__layout_free(context, plan->values[i].layout);
-    sslcv__free(context, plan->spare);
-    sslcv__free(context, plan->zeros);
-    sslcv__free(context, plan->ones);
+    sslcv__plan_free_folds(plan);
     sslcv__free(context, plan->buffers);
     sslcv__free(context, plan->bindings);
     sslcv__free(context, plan->steps);
@@ -260,7 +374,7 @@ const sslcv__plan_key *sslcv__plan_get_key(const sslcv__plan *plan)
 
 int64_t sslcv__plan_arena_bytes(const sslcv__plan *plan)
 {
-    return plan->activation_bytes + plan->scratch_bytes;
+    return plan->arena_bytes;
 }
 
 int64_t sslcv__plan_scratch_bytes(const sslcv__plan *plan)
@@ -268,9 +382,9 @@ int64_t sslcv__plan_scratch_bytes(const sslcv__plan *plan)
     return plan->scratch_bytes;
 }
 
-static float *place_of(const sslcv__plan *plan, int32_t buffer)
+void *sslcv__plan_memory(const sslcv__plan *plan, int32_t buffer)
 {
-    return buffer < 0 ? NULL : (float *)(void *)(plan->arena + plan->buffers[buffer].offset);
+    return buffer < 0 ? NULL : plan->arena + plan->buffers[buffer].offset;
 }
 
 sslcv_status sslcv__plan_place(sslcv__plan *plan, char *arena)
@@ -282,15 +396,12 @@ sslcv_status sslcv__plan_place(sslcv__plan *plan, char *arena)
     plan->arena = arena;
     for (i = 0; i < plan->num_bindings; i++) {
         const sslcv__binding *b = &plan->bindings[i];
-        SSLCV__TRY(sslcv__op_bind(b->op, b->arg, place_of(plan, b->buffer)));
+        SSLCV__TRY(sslcv__op_bind(b->op, b->arg, sslcv__plan_memory(plan, b->buffer)));
     }
     for (i = 0; i < plan->num_steps; i++) {
         sslcv__step *step = &plan->steps[i];
-        void *scratch = arena + plan->activation_bytes;
 
-        if (step->op) SSLCV__TRY(sslcv__op_bind(step->op, SSLCV__SCRATCHPAD, scratch));
-        if (step->reorder) SSLCV__TRY(sslcv__op_bind(step->reorder, SSLCV__SCRATCHPAD, scratch));
-        for (k = 0; k < SSLCV__STEP_BUFFERS; k++) step->memory[k] = place_of(plan, step->buffers[k]);
+        for (k = 0; k < SSLCV__STEP_BUFFERS; k++) step->memory[k] = sslcv__plan_memory(plan, step->buffers[k]);
     }
 end:
     return status;
@@ -298,193 +409,23 @@ end:
 
 float *sslcv__plan_input(const sslcv__plan *plan)
 {
-    return place_of(plan, plan->input);
+    return sslcv__plan_memory(plan, plan->input);
 }
 
 const float *sslcv__plan_output(const sslcv__plan *plan, int64_t shape[4])
 {
     memcpy(shape, plan->values[plan->num_nodes - 1].shape, 4 * sizeof *shape);
-    return place_of(plan, plan->output);
+    return sslcv__plan_memory(plan, plan->output);
 }
 
 float *sslcv__plan_diff_output(const sslcv__plan *plan)
 {
-    return place_of(plan, plan->diff_output);
+    return sslcv__plan_memory(plan, plan->diff_output);
 }
 
 const float *sslcv__plan_diff_input(const sslcv__plan *plan)
 {
-    return place_of(plan, plan->diff_input);
-}
-
-/* ---- running ---- */
-
-/* A gradient is cleared by forgetting it: the first writer overwrites, the others add. */
-static void add_gradient(sslcv__variable *variable, const float *gradient)
-{
-    const int64_t count = variable->stored_bytes / (int64_t)sizeof(float);
-
-    if (variable->has_gradient) {
-        sslcv__sum(variable->gradient, gradient, variable->gradient, count);
-    } else {
-        memcpy(variable->gradient, gradient, (size_t)variable->stored_bytes);
-        variable->has_gradient = 1;
-    }
-}
-
-static sslcv_status run_conv_weights(sslcv__step *step)
-{
-    sslcv__variable *weight = step->node->weight;
-    const int direct = !step->reorder && !weight->has_gradient;
-    sslcv_status status;
-
-    SSLCV__TRY(sslcv__op_bind(step->op, SSLCV__DIFF_WEIGHTS, direct ? weight->gradient : step->memory[0]));
-    SSLCV__TRY(sslcv__op_run(step->op));
-    if (direct) {
-        weight->has_gradient = 1;
-    } else if (step->reorder) {
-        if (!weight->has_gradient) memset(weight->gradient, 0, (size_t)weight->stored_bytes);
-        SSLCV__TRY(sslcv__op_run(step->reorder));
-        weight->has_gradient = 1;
-    } else {
-        add_gradient(weight, step->memory[0]);
-    }
-end:
-    return status;
-}
-
-static sslcv_status run_norm_backward(const sslcv__step *step)
-{
-    const sslcv_status status = sslcv__op_run(step->op);
-    sslcv__variable *scale = step->node->weight, *shift = step->node->bias;
-
-    if (status != SSLCV_OK) return status;
-    if (scale && !scale->frozen) add_gradient(scale, step->memory[0]);
-    if (shift && !shift->frozen) add_gradient(shift, step->memory[1]);
-    return SSLCV_OK;
-}
-
-static sslcv_status run_linear_weights(const sslcv__step *step)
-{
-    sslcv__variable *weight = step->node->weight, *bias = step->node->bias;
-    const int64_t out = weight->shape[0], in = weight->shape[1];
-    sslcv_status status = SSLCV_OK;
-
-    if (!weight->frozen) {
-        status = sslcv__gemm(1, 0, out, in, step->count, 1.0f, step->memory[1], out, step->memory[0], in,
-                             weight->has_gradient ? 1.0f : 0.0f, weight->gradient, in);
-        if (status == SSLCV_OK) weight->has_gradient = 1;
-    }
-    if (status == SSLCV_OK && bias && !bias->frozen) {
-        sslcv__sum_rows(step->memory[1], bias->has_gradient ? 1.0f : 0.0f, bias->gradient, step->count, out);
-        bias->has_gradient = 1;
-    }
-    return status;
-}
-
-static sslcv_status run_linear(const sslcv__step *step)
-{
-    const sslcv__variable *weight = step->node->weight, *bias = step->node->bias;
-    const int64_t out = weight->shape[0], in = weight->shape[1];
-    const sslcv_status status = sslcv__gemm(0, 1, step->count, out, in, 1.0f, step->memory[0], in, weight->value, in,
-                                            0.0f, step->memory[1], out);
-
-    if (status == SSLCV_OK && bias) sslcv__add_bias(bias->value, step->memory[1], step->count, out);
-    return status;
-}
-
-static sslcv_status run_step(sslcv__step *step)
-{
-    float *const *m = step->memory;
-    const sslcv__variable *weight = step->node->weight;
-
-    switch (step->kind) {
-    case SSLCV__STEP_OP: return sslcv__op_run(step->op);
-    case SSLCV__STEP_CONV_WEIGHTS: return run_conv_weights(step);
-    case SSLCV__STEP_NORM_BACKWARD: return run_norm_backward(step);
-    case SSLCV__STEP_ADD_RELU: sslcv__add_relu(m[0], m[1], m[2], step->count); return SSLCV_OK;
-    case SSLCV__STEP_RELU_MASK: sslcv__relu_mask(m[0], m[1], m[2], step->count); return SSLCV_OK;
-    case SSLCV__STEP_SUM: sslcv__sum(m[0], m[1], m[2], step->count); return SSLCV_OK;
-    case SSLCV__STEP_LINEAR: return run_linear(step);
-    case SSLCV__STEP_LINEAR_DATA:
-        return sslcv__gemm(0, 0, step->count, weight->shape[1], weight->shape[0], 1.0f, m[0], weight->shape[0],
-                           weight->value, weight->shape[1], 0.0f, m[1], weight->shape[1]);
-    case SSLCV__STEP_LINEAR_WEIGHTS: return run_linear_weights(step);
-    case SSLCV__STEP_NORMALIZE:
-        sslcv__rows_normalize(m[0], step->count, step->node->channels, m[1], (double *)(void *)m[2]);
-        return SSLCV_OK;
-    case SSLCV__STEP_NORMALIZE_BACKWARD:
-        sslcv__rows_normalize_backward(m[0], (double *)(void *)m[1], m[2], step->count, step->node->channels, m[3]);
-        return SSLCV_OK;
-    }
-    return SSLCV_OK;
-}
-
-static sslcv_status run_steps(sslcv__plan *plan, int64_t first, int64_t end)
-{
-    sslcv_status status = SSLCV_OK;
-    int64_t i;
-
-    for (i = first; i < end && status == SSLCV_OK; i++) {
-        sslcv__step *step = &plan->steps[i];
-        const double start = plan->timing ? omp_get_wtime() : 0.0;
-
-        status = run_step(step);
-        if (plan->timing) step->seconds += omp_get_wtime() - start;
-    }
-    return status;
-}
-
-/* running <- (1 - momentum) running + momentum * batch's; the variance unbiased, as PyTorch keeps it. */
-static void move_running(const sslcv__plan *plan, const sslcv__node *node, const sslcv__value *value)
-{
-    const float *mean = place_of(plan, value->mean), *variance = place_of(plan, value->variance);
-    const double momentum = plan->key.net->norm_momentum;
-    const double n = (double)(value->shape[0] * value->shape[2] * value->shape[3]);
-    float *running_mean = node->mean->value, *running_variance = node->variance->value;
-    int64_t c;
-
-    for (c = 0; c < node->channels; c++) {
-        running_mean[c] = (float)((1.0 - momentum) * running_mean[c] + momentum * mean[c]);
-        running_variance[c] = (float)((1.0 - momentum) * running_variance[c] + momentum * variance[c] * n / (n - 1.0));
-    }
-    ++*(int64_t *)node->batches->value;
-}
-
-/* All or none: a batch that blows up leaves the network as it was. */
-static sslcv_status update_running_statistics(const sslcv__plan *plan)
-{
-    int32_t i;
-    int pass;
-
-    for (pass = 0; pass < 2; pass++) {
-        for (i = 0; i < plan->num_nodes; i++) {
-            const sslcv__node *node = &plan->nodes[i];
-            const sslcv__value *value = &plan->values[i];
-
-            if (node->kind != SSLCV__NODE_BATCH_NORM || sslcv__node_given_statistics(plan, node)) continue;
-            if (pass == 1) {
-                move_running(plan, node, value);
-            } else if (!sslcv__all_finite(place_of(plan, value->mean), node->channels) ||
-                       !sslcv__all_finite(place_of(plan, value->variance), node->channels)) {
-                return sslcv__fail(SSLCV_ERR_NUMERIC, "%s: the batch's statistics are not finite", node->mean->name);
-            }
-        }
-    }
-    return SSLCV_OK;
-}
-
-sslcv_status sslcv__plan_forward(sslcv__plan *plan)
-{
-    const sslcv_status status = run_steps(plan, 0, plan->num_forward);
-
-    if (status != SSLCV_OK || !(plan->key.flags & SSLCV_PASS_TRAIN)) return status;
-    return update_running_statistics(plan);
-}
-
-sslcv_status sslcv__plan_backward(sslcv__plan *plan)
-{
-    return run_steps(plan, plan->num_forward, plan->num_steps);
+    return sslcv__plan_memory(plan, plan->diff_input);
 }
 
 /* ---- looking ---- */

@@ -8,8 +8,9 @@
  *     norm out       ====--------------------====                 kept: the next convolution's backward reads it
  *     sum            ==                                           a pass without gradient would end here
  *     gradients                                  ==  ==  ==       reuse what the forward pass no longer needs
+ *     scratchpads   =  = ===  =  =  = == =  = =  = =                alive during one step
  *     ---------------------------------------------------------
- *     one arena, offsets by first fit, largest first; scratchpad of all primitives behind it
+ *     one arena, offsets by first fit, largest first
  *
  * Running a plan creates and allocates nothing. The tape owns the arena's memory and lends it to its plans.
  */
@@ -20,6 +21,14 @@
 
 typedef struct sslcv__plan sslcv__plan;
 
+/** What of a forward pass is not kept for backward, but computed again there. Results are the same, bit by bit. */
+enum {
+    SSLCV__RECOMPUTE_NORMS = 1, /* batch norm + ReLU, from the convolution's result: one pass over memory each */
+    SSLCV__RECOMPUTE_STAGE = 2  /* << stage: all within that stage but the ends of its blocks */
+};
+
+enum { SSLCV__PASS_DRY = 1 << 16 }; /* beside SSLCV_PASS_TRAIN: running statistics stay as they are */
+
 /** What a plan is for. Two passes with equal keys share a plan. Compared bytewise: set every field. */
 typedef struct sslcv__plan_key {
     const sslcv__net *net;
@@ -27,11 +36,13 @@ typedef struct sslcv__plan_key {
     int32_t flags;     /* SSLCV_PASS_* */
     int32_t last_node; /* the pass stops behind it */
     uint64_t frozen;   /* digest of what is frozen */
+    int32_t recompute; /* sum of SSLCV__RECOMPUTE_* */
+    int32_t reserved;
 } sslcv__plan_key;
 
 /** Fills net's part: the digest. */
 void sslcv__plan_key_init(sslcv__plan_key *key, const sslcv__net *net, const int64_t shape[4], int32_t flags,
-                          int32_t last_node);
+                          int32_t last_node, int32_t recompute);
 
 /**
  * @return SSLCV_ERR_LIMIT (image too small for the strides; one value a channel in a batch norm in training).
@@ -40,13 +51,14 @@ sslcv_status sslcv__plan_create(const sslcv__plan_key *key, sslcv__plan **out);
 void sslcv__plan_free(sslcv__plan *plan); /* NULL is accepted */
 
 const sslcv__plan_key *sslcv__plan_get_key(const sslcv__plan *plan);
-int64_t sslcv__plan_arena_bytes(const sslcv__plan *plan);   /* activations, then scratchpad */
-int64_t sslcv__plan_scratch_bytes(const sslcv__plan *plan); /* of these the scratchpad */
+int64_t sslcv__plan_arena_bytes(const sslcv__plan *plan);    /* activations and scratchpads */
+int64_t sslcv__plan_scratch_bytes(const sslcv__plan *plan);  /* of these the largest scratchpad */
+int64_t sslcv__plan_constant_bytes(const sslcv__plan *plan); /* folded weights, which the plan owns */
 
 /** Give the plan its memory, arena_bytes of it aligned to 64. Again when the tape's memory has moved. */
 sslcv_status sslcv__plan_place(sslcv__plan *plan, char *arena);
 
-float *sslcv__plan_input(const sslcv__plan *plan);                          /* dense, to be filled before forward */
+float *sslcv__plan_input(const sslcv__plan *plan);                        /* dense, to be filled before forward */
 const float *sslcv__plan_output(const sslcv__plan *plan, int64_t shape[4]); /* dense: (N, D, 1, 1) or (N, D, h, w) */
 float *sslcv__plan_diff_output(const sslcv__plan *plan);                    /* to be filled before backward */
 const float *sslcv__plan_diff_input(const sslcv__plan *plan);               /* NULL: the plan has none */

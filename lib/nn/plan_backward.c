@@ -2,8 +2,8 @@
  * The backward half of a plan's program. Nodes are visited from the last to the first; a node's gradient is whole when
  * it is visited, as all that read its result stand behind it.
  *
- *     y = relu(a + b):     d = dy where y > 0, in place where only y uses that buffer; the gradients of a and of b are d
- *     a second reader:     its part goes into a buffer of its own and is added
+ *     y = relu(norm(x) + r):   one step gives d = dy where y > 0, which is r's gradient, and x's
+ *     a second reader of y:    its part of dy stays a buffer of its own until a step that takes two, or a sum
  */
 #include <sslcv/tape.h>
 
@@ -17,67 +17,67 @@ typedef struct build {
     sslcv__value *in;
 } build;
 
-static int64_t floats_in(const sslcv__layout *layout)
+static int64_t elements_in(const sslcv__layout *layout)
 {
-    return sslcv__layout_bytes(layout) / (int64_t)sizeof(float);
+    return sslcv__layout_bytes(layout) / sslcv_dtype_size(sslcv__layout_dtype(layout));
 }
 
-static int trains(const sslcv__node *node)
-{
-    return (node->weight && !node->weight->frozen) || (node->bias && !node->bias->frozen);
-}
-
-/* Frozen stages learn nothing, whatever their variables say. */
-static int node_trains(const sslcv__plan *plan, const sslcv__node *node)
-{
-    return node->stage >= plan->key.net->frozen_stages && trains(node);
-}
-
-static void mark_needs(sslcv__plan *plan)
-{
-    int32_t i, k;
-
-    for (i = 0; i < plan->num_nodes; i++) {
-        sslcv__value *value = &plan->values[i];
-
-        value->needs_gradient = i == 0 ? plan->key.net->rows || (plan->key.flags & SSLCV_PASS_INPUT_GRADIENT) != 0
-                                       : node_trains(plan, &plan->nodes[i]);
-        for (k = 0; k < 2; k++) {
-            const int32_t input = plan->nodes[i].inputs[k];
-            if (input >= 0 && plan->values[input].needs_gradient) value->needs_gradient = 1;
-        }
-    }
-}
-
-/* May buffer be changed at this point? Not while it is also the gradient of a node still to be visited. */
-static int is_shared(const build *b, int32_t buffer, int32_t owner)
+/* May buffer be changed at this point? Not while it is also a part of the gradient of a node still to be visited. */
+static int is_shared(const build *b, int32_t buffer)
 {
     int32_t i;
 
     for (i = 0; i < b->index; i++) {
-        if (i != owner && b->plan->values[i].gradient == buffer) return 1;
+        const int32_t *g = b->plan->values[i].gradients;
+        if (g[0] == buffer || g[1] == buffer) return 1;
     }
     return 0;
+}
+
+/* One of the node's two parts of a gradient that a result may take the place of, other than taken; else a new buffer. */
+static sslcv_status take_place(build *b, int32_t taken, int32_t *result)
+{
+    int k;
+
+    for (k = 0; k < 2; k++) {
+        const int32_t g = b->value->gradients[k];
+
+        if (g >= 0 && g != taken && !is_shared(b, g) && g != b->plan->diff_output) {
+            *result = g;
+            return SSLCV_OK;
+        }
+    }
+    return sslcv__plan_buffer(b->plan, sslcv__layout_bytes(b->value->layout), result);
+}
+
+/* The two parts of a gradient become one. */
+static sslcv_status join(build *b, sslcv__value *value)
+{
+    int32_t sum;
+    sslcv_status status = SSLCV_OK;
+
+    if (value->gradients[1] < 0) return SSLCV_OK;
+    SSLCV__TRY(sslcv__plan_buffer(b->plan, sslcv__layout_bytes(value->layout), &sum));
+    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_SUM, "backward", b->node, NULL, NULL));
+    b->plan->steps[b->plan->num_steps - 1].count = elements_in(value->layout);
+    b->plan->steps[b->plan->num_steps - 1].bf16 = sslcv__layout_dtype(value->layout) == SSLCV_BF16;
+    sslcv__plan_operand(b->plan, 0, value->gradients[0]);
+    sslcv__plan_operand(b->plan, 1, value->gradients[1]);
+    sslcv__plan_operand(b->plan, 2, sum);
+    value->gradients[0] = sum;
+    value->gradients[1] = -1;
+end:
+    return status;
 }
 
 /* Count a contribution, in the value's layout, towards the gradient of a node. */
 static sslcv_status contribute(build *b, int32_t target, int32_t buffer)
 {
     sslcv__value *value = &b->plan->values[target];
-    int32_t sum = value->gradient;
     sslcv_status status = SSLCV_OK;
 
-    if (value->gradient < 0) {
-        value->gradient = buffer;
-        return SSLCV_OK;
-    }
-    if (is_shared(b, sum, target)) SSLCV__TRY(sslcv__plan_buffer(b->plan, sslcv__layout_bytes(value->layout), &sum));
-    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_SUM, "backward", b->node, NULL, NULL));
-    b->plan->steps[b->plan->num_steps - 1].count = floats_in(value->layout);
-    sslcv__plan_operand(b->plan, 0, value->gradient);
-    sslcv__plan_operand(b->plan, 1, buffer);
-    sslcv__plan_operand(b->plan, 2, sum);
-    value->gradient = sum;
+    if (value->gradients[0] >= 0 && value->gradients[1] >= 0) SSLCV__TRY(join(b, value));
+    value->gradients[value->gradients[0] >= 0] = buffer;
 end:
     return status;
 }
@@ -111,7 +111,7 @@ static sslcv_status build_conv_weights(build *b, const sslcv__conv_shape *shape)
     made = sslcv__op_layout(op, SSLCV__DIFF_WEIGHTS);
     status = sslcv__plan_reordered(plan, b->node, b->in->buffer, b->in->layout, sslcv__op_layout(op, SSLCV__SRC), &src);
     if (status == SSLCV_OK) {
-        status = sslcv__plan_reordered(plan, b->node, b->value->gradient, b->value->layout,
+        status = sslcv__plan_reordered(plan, b->node, b->value->gradients[0], b->value->layout,
                                        sslcv__op_layout(op, SSLCV__DIFF_DST), &diff_dst);
     }
     if (status == SSLCV_OK) status = sslcv__plan_buffer(plan, sslcv__layout_bytes(made), &gradient);
@@ -128,8 +128,11 @@ static sslcv_status build_conv_weights(build *b, const sslcv__conv_shape *shape)
 
         SSLCV__TRY(sslcv__op_reorder(plan->context, made, b->node->weight->layout, 1, &reorder));
         step->reorder = reorder;
-        if (sslcv__op_bytes(reorder, SSLCV__SCRATCHPAD) > plan->scratch_bytes) {
-            plan->scratch_bytes = sslcv__op_bytes(reorder, SSLCV__SCRATCHPAD);
+        if (sslcv__op_bytes(reorder, SSLCV__SCRATCHPAD) > 0) {
+            int32_t scratch;
+
+            SSLCV__TRY(sslcv__plan_buffer(plan, sslcv__op_bytes(reorder, SSLCV__SCRATCHPAD), &scratch));
+            SSLCV__TRY(sslcv__plan_bind(plan, reorder, SSLCV__SCRATCHPAD, scratch));
         }
         SSLCV__TRY(sslcv__op_bind(reorder, SSLCV__DST, b->node->weight->gradient));
         SSLCV__TRY(sslcv__plan_bind(plan, reorder, SSLCV__SRC, gradient));
@@ -148,7 +151,7 @@ static sslcv_status build_conv_data(build *b, const sslcv__conv_shape *shape)
     SSLCV__TRY(sslcv__op_conv_backward_data(plan->context, shape, &op));
     status = sslcv__plan_bind_weights(plan, b->node, op, &weights);
     if (status == SSLCV_OK) {
-        status = sslcv__plan_reordered(plan, b->node, b->value->gradient, b->value->layout,
+        status = sslcv__plan_reordered(plan, b->node, b->value->gradients[0], b->value->layout,
                                        sslcv__op_layout(op, SSLCV__DIFF_DST), &diff_dst);
     }
     if (status != SSLCV_OK) {
@@ -169,60 +172,86 @@ static sslcv_status build_convolution(build *b)
     sslcv_status status = SSLCV_OK;
 
     sslcv__plan_conv_shape(b->plan, b->node, &shape);
-    if (node_trains(b->plan, b->node)) SSLCV__TRY(build_conv_weights(b, &shape));
+    if (sslcv__node_trains(b->plan, b->node)) {
+        SSLCV__TRY(sslcv__plan_need(b->plan, b->node->inputs[0]));
+        SSLCV__TRY(build_conv_weights(b, &shape));
+    }
     if (b->in->needs_gradient) SSLCV__TRY(build_conv_data(b, &shape));
 end:
     return status;
 }
 
-static sslcv_status build_batch_norm(build *b)
+/* A batch norm, with its own ReLU or with the sum and ReLU of the shortcut behind it; b is the node whose gradient is
+   whole. */
+static sslcv_status build_norm(build *b, int32_t norm)
 {
     sslcv__plan *plan = b->plan;
-    const sslcv__node *node = b->node;
-    const sslcv__value *v = b->value;
-    const int given = sslcv__node_given_statistics(plan, node);
+    const sslcv__node *node = &plan->nodes[norm];
+    const sslcv__value *v = &plan->values[norm];
+    const int32_t input = node->inputs[0];
+    const sslcv__value *x = &plan->values[input];
+    const int shortcut = norm != b->index;
+    const int wants_d = shortcut && plan->values[b->node->inputs[1]].needs_gradient;
     const int64_t bytes = node->channels * (int64_t)sizeof(float);
-    int32_t scale, shift;
-    sslcv__op *op;
+    const int32_t *g = b->value->gradients;
+    int32_t d = -1, diff_x = -1, scale, shift, reordered;
+    sslcv__step *step;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__op_batch_norm_backward(plan->context, v->layout, plan->key.net->norm_epsilon, given, node->relu,
-                                             v->op, &op));
-    SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_NORM_BACKWARD, "backward", node, op, NULL));
-    SSLCV__TRY(sslcv__op_bind(op, SSLCV__SCALE, node->weight ? node->weight->value : (void *)plan->ones));
-    SSLCV__TRY(sslcv__op_bind(op, SSLCV__SHIFT, node->bias ? node->bias->value : (void *)plan->zeros));
-    if (given) {
-        SSLCV__TRY(sslcv__op_bind(op, SSLCV__MEAN, node->mean->value));
-        SSLCV__TRY(sslcv__op_bind(op, SSLCV__VARIANCE, node->variance->value));
-    } else {
-        SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__MEAN, v->mean));
-        SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__VARIANCE, v->variance));
-    }
-    if (v->workspace >= 0) SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__WORKSPACE, v->workspace));
+    SSLCV__TRY(sslcv__plan_need(plan, input));
+    if (shortcut) SSLCV__TRY(sslcv__plan_need(plan, b->index));
+    if (wants_d) SSLCV__TRY(take_place(b, -1, &d));
+    if (x->needs_gradient) SSLCV__TRY(take_place(b, d, &diff_x));
     SSLCV__TRY(sslcv__plan_buffer(plan, bytes, &scale));
     SSLCV__TRY(sslcv__plan_buffer(plan, bytes, &shift));
-    SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__DIFF_SCALE, scale));
-    SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__DIFF_SHIFT, shift));
-    sslcv__plan_operand(plan, 0, scale);
-    sslcv__plan_operand(plan, 1, shift);
-    SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__SRC, b->in->buffer));
-    SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__DIFF_DST, v->gradient));
-    /* oneDNN computes diff_src in any case; without a reader it dies at once. */
-    SSLCV__TRY(contribute_result(b, op));
+    SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_NORM_BACKWARD, "backward", node, NULL, &step));
+    step->mask = shortcut ? SSLCV__NORM_MASK_Y : node->relu ? SSLCV__NORM_MASK_X : SSLCV__NORM_MASK_NONE;
+    SSLCV__TRY(sslcv__plan_norm_shape(plan, x));
+    sslcv__plan_operand(plan, SSLCV__NORM_X, x->buffer);
+    if (shortcut) sslcv__plan_operand(plan, SSLCV__NORM_Y, b->value->buffer);
+    sslcv__plan_operand(plan, SSLCV__NORM_G, g[0]);
+    sslcv__plan_operand(plan, SSLCV__NORM_G2, g[1]);
+    sslcv__plan_operand(plan, SSLCV__NORM_D, d);
+    sslcv__plan_operand(plan, SSLCV__NORM_DIFF_X, diff_x);
+    sslcv__plan_operand(plan, SSLCV__NORM_MEAN, v->mean);
+    sslcv__plan_operand(plan, SSLCV__NORM_VARIANCE, v->variance);
+    sslcv__plan_operand(plan, SSLCV__NORM_DIFF_SCALE, scale);
+    sslcv__plan_operand(plan, SSLCV__NORM_DIFF_SHIFT, shift);
+    if (wants_d) {
+        const int32_t second = b->node->inputs[1];
+
+        SSLCV__TRY(sslcv__plan_reordered(plan, b->node, d, b->value->layout, plan->values[second].layout, &reordered));
+        SSLCV__TRY(contribute(b, second, reordered));
+    }
+    if (x->needs_gradient) SSLCV__TRY(contribute(b, input, diff_x));
+end:
+    return status;
+}
+
+/* d <- dy where y > 0. */
+static sslcv_status build_mask(build *b, int32_t *d)
+{
+    sslcv__plan *plan = b->plan;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__plan_need(plan, b->index));
+    SSLCV__TRY(take_place(b, -1, d));
+    SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_RELU_MASK, "backward", b->node, NULL, NULL));
+    plan->steps[plan->num_steps - 1].count = elements_in(b->value->layout);
+    sslcv__plan_operand(plan, 0, b->value->buffer);
+    sslcv__plan_operand(plan, 1, b->value->gradients[0]);
+    sslcv__plan_operand(plan, 2, *d);
 end:
     return status;
 }
 
 static sslcv_status build_relu(build *b)
 {
-    sslcv__op *op;
+    int32_t d;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__op_relu_backward(b->plan->context, b->value->layout, b->value->op, &op));
-    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_OP, "backward", b->node, op, NULL));
-    SSLCV__TRY(sslcv__plan_bind(b->plan, op, SSLCV__DST, b->value->buffer));
-    SSLCV__TRY(sslcv__plan_bind(b->plan, op, SSLCV__DIFF_DST, b->value->gradient));
-    SSLCV__TRY(contribute_result(b, op));
+    SSLCV__TRY(build_mask(b, &d));
+    SSLCV__TRY(contribute(b, b->node->inputs[0], d));
 end:
     return status;
 }
@@ -236,7 +265,7 @@ static sslcv_status build_max_pool(build *b)
 
     SSLCV__TRY(sslcv__op_max_pool_backward(b->plan->context, b->in->layout, n->kernel, n->stride, n->padding,
                                            b->value->op, &op));
-    status = sslcv__plan_reordered(b->plan, n, b->value->gradient, b->value->layout,
+    status = sslcv__plan_reordered(b->plan, n, b->value->gradients[0], b->value->layout,
                                    sslcv__op_layout(op, SSLCV__DIFF_DST), &diff_dst);
     if (status != SSLCV_OK) {
         sslcv__op_free(b->plan->context, op);
@@ -252,41 +281,32 @@ end:
 
 static sslcv_status build_mean(build *b)
 {
-    sslcv__op *op;
-    int32_t diff_dst;
+    int32_t diff_src;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__op_mean_backward(b->plan->context, b->in->layout, b->value->op, &op));
-    status = sslcv__plan_reordered(b->plan, b->node, b->value->gradient, b->value->layout,
-                                   sslcv__op_layout(op, SSLCV__DIFF_DST), &diff_dst);
-    if (status != SSLCV_OK) {
-        sslcv__op_free(b->plan->context, op);
-        return status;
-    }
-    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_OP, "backward", b->node, op, NULL));
-    SSLCV__TRY(sslcv__plan_bind(b->plan, op, SSLCV__DIFF_DST, diff_dst));
-    SSLCV__TRY(contribute_result(b, op));
+    SSLCV__TRY(sslcv__plan_buffer(b->plan, sslcv__layout_bytes(b->in->layout), &diff_src));
+    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_MEAN_BACKWARD, "backward", b->node, NULL, NULL));
+    SSLCV__TRY(sslcv__plan_norm_shape(b->plan, b->in));
+    sslcv__plan_operand(b->plan, 0, b->value->gradients[0]);
+    sslcv__plan_operand(b->plan, 1, diff_src);
+    SSLCV__TRY(contribute(b, b->node->inputs[0], diff_src));
 end:
     return status;
 }
 
+/* A sum without a norm before it. */
 static sslcv_status build_add_relu(build *b)
 {
-    const sslcv__value *other = &b->plan->values[b->node->inputs[1]];
-    int32_t masked = b->value->gradient, reordered;
-    sslcv_status status = SSLCV_OK;
+    const int32_t *inputs = b->node->inputs;
+    int32_t masked, reordered;
+    sslcv_status status;
 
-    if (is_shared(b, masked, b->index)) {
-        SSLCV__TRY(sslcv__plan_buffer(b->plan, sslcv__layout_bytes(b->value->layout), &masked));
-    }
-    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_RELU_MASK, "backward", b->node, NULL, NULL));
-    b->plan->steps[b->plan->num_steps - 1].count = floats_in(b->value->layout);
-    sslcv__plan_operand(b->plan, 0, b->value->buffer);
-    sslcv__plan_operand(b->plan, 1, b->value->gradient);
-    sslcv__plan_operand(b->plan, 2, masked);
-    SSLCV__TRY(sslcv__plan_reordered(b->plan, b->node, masked, b->value->layout, other->layout, &reordered));
-    SSLCV__TRY(contribute(b, b->node->inputs[0], masked));
-    SSLCV__TRY(contribute(b, b->node->inputs[1], reordered));
+    if (b->in->absorbed) return build_norm(b, inputs[0]);
+    SSLCV__TRY(build_mask(b, &masked));
+    SSLCV__TRY(sslcv__plan_reordered(b->plan, b->node, masked, b->value->layout, b->plan->values[inputs[1]].layout,
+                                     &reordered));
+    if (b->in->needs_gradient) SSLCV__TRY(contribute(b, inputs[0], masked));
+    if (b->plan->values[inputs[1]].needs_gradient) SSLCV__TRY(contribute(b, inputs[1], reordered));
 end:
     return status;
 }
@@ -297,17 +317,17 @@ static sslcv_status build_linear(build *b)
     int32_t buffer;
     sslcv_status status = SSLCV_OK;
 
-    if (node_trains(plan, b->node)) {
+    if (sslcv__node_trains(plan, b->node)) {
         SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_LINEAR_WEIGHTS, "backward weights", b->node, NULL, NULL));
         plan->steps[plan->num_steps - 1].count = plan->key.shape[0];
         sslcv__plan_operand(plan, 0, b->in->buffer);
-        sslcv__plan_operand(plan, 1, b->value->gradient);
+        sslcv__plan_operand(plan, 1, b->value->gradients[0]);
     }
     if (b->in->needs_gradient) {
         SSLCV__TRY(sslcv__plan_buffer(plan, sslcv__layout_bytes(b->in->layout), &buffer));
         SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_LINEAR_DATA, "backward data", b->node, NULL, NULL));
         plan->steps[plan->num_steps - 1].count = plan->key.shape[0];
-        sslcv__plan_operand(plan, 0, b->value->gradient);
+        sslcv__plan_operand(plan, 0, b->value->gradients[0]);
         sslcv__plan_operand(plan, 1, buffer);
         SSLCV__TRY(contribute(b, b->node->inputs[0], buffer));
     }
@@ -325,19 +345,29 @@ static sslcv_status build_normalize(build *b)
     b->plan->steps[b->plan->num_steps - 1].count = b->plan->key.shape[0];
     sslcv__plan_operand(b->plan, 0, b->value->buffer);
     sslcv__plan_operand(b->plan, 1, b->value->norms);
-    sslcv__plan_operand(b->plan, 2, b->value->gradient);
+    sslcv__plan_operand(b->plan, 2, b->value->gradients[0]);
     sslcv__plan_operand(b->plan, 3, buffer);
     SSLCV__TRY(contribute(b, b->node->inputs[0], buffer));
 end:
     return status;
 }
 
+/* Who takes a gradient in two parts? */
+static int takes_two(const build *b)
+{
+    return b->node->kind == SSLCV__NODE_BATCH_NORM || (b->node->kind == SSLCV__NODE_ADD_RELU && b->in->absorbed);
+}
+
 static sslcv_status build_node(build *b)
 {
+    if (!takes_two(b)) {
+        const sslcv_status status = join(b, b->value);
+        if (status != SSLCV_OK) return status;
+    }
     switch (b->node->kind) {
     case SSLCV__NODE_INPUT: return SSLCV_OK;
     case SSLCV__NODE_CONVOLUTION: return build_convolution(b);
-    case SSLCV__NODE_BATCH_NORM: return build_batch_norm(b);
+    case SSLCV__NODE_BATCH_NORM: return build_norm(b, b->index);
     case SSLCV__NODE_RELU: return build_relu(b);
     case SSLCV__NODE_MAX_POOL: return build_max_pool(b);
     case SSLCV__NODE_ADD_RELU: return build_add_relu(b);
@@ -359,12 +389,12 @@ static sslcv_status build_diff_output(sslcv__plan *plan)
     /* Filled between the halves: alive from the first backward step on. */
     plan->buffers[plan->diff_output].first = plan->buffers[plan->diff_output].last = plan->num_steps;
     if (plan->output == last->buffer) {
-        last->gradient = plan->diff_output;
+        last->gradients[0] = plan->diff_output;
         return SSLCV_OK;
     }
-    SSLCV__TRY(sslcv__layout_plain(plan->context, 4, last->shape, &plain));
+    SSLCV__TRY(sslcv__layout_plain(plan->context, SSLCV_F32, 4, last->shape, &plain));
     SSLCV__TRY(sslcv__plan_reordered(plan, &plan->nodes[plan->num_nodes - 1], plan->diff_output, plain, last->layout,
-                                     &last->gradient));
+                                     &last->gradients[0]));
 end:
     sslcv__layout_free(plan->context, plain);
     return status;
@@ -375,15 +405,19 @@ sslcv_status sslcv__plan_build_backward(sslcv__plan *plan)
     int32_t i;
     sslcv_status status;
 
-    mark_needs(plan);
     SSLCV__TRY(build_diff_output(plan));
     for (i = plan->num_nodes - 1; i > 0; i--) {
         sslcv__node *node = &plan->nodes[i];
         build b = {plan, i, node, &plan->values[i], &plan->values[node->inputs[0]]};
 
-        if (plan->values[i].needs_gradient) SSLCV__TRY(build_node(&b));
+        if (plan->values[i].needs_gradient && !plan->values[i].absorbed) SSLCV__TRY(build_node(&b));
     }
-    if (plan->values[0].needs_gradient) plan->diff_input = plan->values[0].gradient;
+    if (plan->values[0].needs_gradient) {
+        build b = {plan, 0, &plan->nodes[0], &plan->values[0], NULL};
+
+        SSLCV__TRY(join(&b, b.value));
+        plan->diff_input = b.value->gradients[0];
+    }
     /* Both are the caller's to read after the last step; a pass may also be read again after its backward. */
     sslcv__plan_touch(plan, plan->diff_input);
     sslcv__plan_touch(plan, plan->output);

@@ -1,22 +1,22 @@
-/* The forward half of a plan's program. */
+/* The forward half of a plan's program, and what of it is run again in the backward half. */
 #include <string.h>
 
 #include <sslcv/tape.h>
 
-#include "core/checked.h"
 #include "nn/plan_build.h"
 
 typedef struct build {
     sslcv__plan *plan;
+    int32_t index;
     sslcv__node *node;
     sslcv__value *value;
     sslcv__value *in; /* of input 0; NULL for the input node */
     int training;     /* a backward pass will follow */
 } build;
 
-static int64_t floats_in(const sslcv__layout *layout)
+static int64_t elements_in(const sslcv__layout *layout)
 {
-    return sslcv__layout_bytes(layout) / (int64_t)sizeof(float);
+    return sslcv__layout_bytes(layout) / sslcv_dtype_size(sslcv__layout_dtype(layout));
 }
 
 static void set_shape(build *b, int64_t height, int64_t width)
@@ -38,8 +38,10 @@ static sslcv_status check_shape(const build *b, const char *layer)
     return SSLCV_OK;
 }
 
+/* A layer that is computed again has its layout already. */
 static sslcv_status set_layout(build *b, const sslcv__layout *layout)
 {
+    if (b->value->layout) return SSLCV_OK;
     return sslcv__layout_copy(b->plan->context, layout, &b->value->layout);
 }
 
@@ -54,11 +56,7 @@ static sslcv_status build_input(build *b)
     sslcv_status status;
 
     set_shape(b, shape[2], shape[3]);
-    if (b->plan->key.net->rows) {
-        SSLCV__TRY(sslcv__layout_rows(b->plan->context, shape[0], shape[1], &b->value->layout));
-    } else {
-        SSLCV__TRY(sslcv__layout_plain(b->plan->context, 4, shape, &b->value->layout));
-    }
+    SSLCV__TRY(sslcv__layout_plain(b->plan->context, SSLCV_F32, 4, shape, &b->value->layout));
     SSLCV__TRY(new_result(b));
     b->plan->input = b->value->buffer;
     b->plan->buffers[b->value->buffer].first = 0; /* filled before the first step */
@@ -79,6 +77,8 @@ void sslcv__plan_conv_shape(const sslcv__plan *plan, const sslcv__node *node, ss
     shape->kernel_height = shape->kernel_width = node->kernel;
     shape->stride = node->stride;
     shape->padding = node->padding;
+    shape->dtype = plan->dtype;
+    shape->reserved = 0;
 }
 
 static sslcv_status build_convolution(build *b)
@@ -93,7 +93,8 @@ static sslcv_status build_convolution(build *b)
     set_shape(b, sslcv__conv_out_size(shape.in_height, shape.kernel_height, shape.stride, shape.padding),
               sslcv__conv_out_size(shape.in_width, shape.kernel_width, shape.stride, shape.padding));
     SSLCV__TRY(check_shape(b, "convolution"));
-    SSLCV__TRY(sslcv__op_conv_forward(plan->context, &shape, &op));
+    if (b->value->folded) return SSLCV_OK; /* the norm behind it makes the step */
+    SSLCV__TRY(sslcv__op_conv_forward(plan->context, &shape, NULL, &op));
     status = sslcv__plan_reordered(plan, b->node, b->in->buffer, b->in->layout, sslcv__op_layout(op, SSLCV__SRC), &src);
     if (status == SSLCV_OK) status = sslcv__plan_bind_weights(plan, b->node, op, &weights);
     if (status != SSLCV_OK) {
@@ -111,61 +112,79 @@ end:
     return status;
 }
 
-static sslcv_status build_batch_norm(build *b)
+/* Mean and variance of the batch, kept for backward and for the running statistics. */
+static sslcv_status measure(build *b)
+{
+    const int64_t bytes = b->node->channels * (int64_t)sizeof(float);
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__plan_buffer(b->plan, bytes, &b->value->mean));
+    SSLCV__TRY(sslcv__plan_buffer(b->plan, bytes, &b->value->variance));
+end:
+    return status;
+}
+
+/* y = [relu](norm(x) [+ r]) in one step; norm is the index of the batch norm, r a buffer or -1. */
+static sslcv_status build_norm_step(build *b, int32_t norm, int32_t r, int relu)
 {
     sslcv__plan *plan = b->plan;
-    const sslcv__node *node = b->node;
-    sslcv__value *v = b->value;
+    sslcv__node *node = &plan->nodes[norm];
+    sslcv__value *v = &plan->values[norm];
+    const sslcv__value *x = &plan->values[node->inputs[0]];
     const int given = sslcv__node_given_statistics(plan, node);
-    sslcv__op *op;
+    sslcv__step *step;
     sslcv_status status;
+
+    SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_NORM, plan->again ? "again" : "forward", node, NULL, &step));
+    step->relu = relu;
+    step->measures = !given && !plan->again;
+    SSLCV__TRY(sslcv__plan_norm_shape(plan, x));
+    sslcv__plan_operand(plan, SSLCV__NORM_X, x->buffer);
+    sslcv__plan_operand(plan, SSLCV__NORM_R, r);
+    sslcv__plan_operand(plan, SSLCV__NORM_Y, b->value->buffer);
+    if (!given) {
+        sslcv__plan_operand(plan, SSLCV__NORM_MEAN, v->mean);
+        sslcv__plan_operand(plan, SSLCV__NORM_VARIANCE, v->variance);
+    }
+end:
+    return status;
+}
+
+static sslcv_status build_batch_norm(build *b)
+{
+    const int given = sslcv__node_given_statistics(b->plan, b->node);
+    sslcv__value *v = b->value;
+    sslcv_status status = SSLCV_OK;
 
     set_shape(b, b->in->shape[2], b->in->shape[3]);
     if (!given && v->shape[0] * v->shape[2] * v->shape[3] < 2) {
         return sslcv__fail(SSLCV_ERR_LIMIT,
                            "%s: a batch of one value a channel has no statistics; train with 2 or more",
-                           node->mean->name);
+                           b->node->mean->name);
+    }
+    if (!given && !b->plan->again) SSLCV__TRY(measure(b));
+    if (v->absorbed) return SSLCV_OK; /* the sum behind it makes the step */
+    if (v->folded) {
+        return sslcv__plan_build_folded(b->plan, b->node->inputs[0], b->index, b->index, -1, b->node->relu);
     }
     SSLCV__TRY(set_layout(b, b->in->layout));
     SSLCV__TRY(new_result(b));
-    SSLCV__TRY(sslcv__op_batch_norm_forward(plan->context, v->layout, plan->key.net->norm_epsilon, given, node->relu,
-                                            b->training, &op));
-    SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_OP, "forward", node, op, NULL));
-    v->op = op;
-    SSLCV__TRY(sslcv__op_bind(op, SSLCV__SCALE, node->weight ? node->weight->value : (void *)plan->ones));
-    SSLCV__TRY(sslcv__op_bind(op, SSLCV__SHIFT, node->bias ? node->bias->value : (void *)plan->zeros));
-    if (given) {
-        SSLCV__TRY(sslcv__op_bind(op, SSLCV__MEAN, node->mean->value));
-        SSLCV__TRY(sslcv__op_bind(op, SSLCV__VARIANCE, node->variance->value));
-    } else {
-        SSLCV__TRY(sslcv__plan_buffer(plan, node->channels * (int64_t)sizeof(float), &v->mean));
-        SSLCV__TRY(sslcv__plan_buffer(plan, node->channels * (int64_t)sizeof(float), &v->variance));
-        SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__MEAN, v->mean));
-        SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__VARIANCE, v->variance));
-    }
-    if (sslcv__op_bytes(op, SSLCV__WORKSPACE) > 0) {
-        SSLCV__TRY(sslcv__plan_buffer(plan, sslcv__op_bytes(op, SSLCV__WORKSPACE), &v->workspace));
-        SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__WORKSPACE, v->workspace));
-    }
-    SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__SRC, b->in->buffer));
-    SSLCV__TRY(sslcv__plan_bind(plan, op, SSLCV__DST, v->buffer));
+    SSLCV__TRY(build_norm_step(b, b->index, -1, b->node->relu));
 end:
     return status;
 }
 
 static sslcv_status build_relu(build *b)
 {
-    sslcv__op *op;
     sslcv_status status;
 
     set_shape(b, b->in->shape[2], b->in->shape[3]);
     SSLCV__TRY(set_layout(b, b->in->layout));
     SSLCV__TRY(new_result(b));
-    SSLCV__TRY(sslcv__op_relu_forward(b->plan->context, b->value->layout, &op));
-    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_OP, "forward", b->node, op, NULL));
-    SSLCV__TRY(sslcv__plan_bind(b->plan, op, SSLCV__SRC, b->in->buffer));
-    SSLCV__TRY(sslcv__plan_bind(b->plan, op, SSLCV__DST, b->value->buffer));
-    b->value->op = op;
+    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_RELU, "forward", b->node, NULL, NULL));
+    b->plan->steps[b->plan->num_steps - 1].count = elements_in(b->value->layout);
+    sslcv__plan_operand(b->plan, 0, b->in->buffer);
+    sslcv__plan_operand(b->plan, 1, b->value->buffer);
 end:
     return status;
 }
@@ -199,46 +218,49 @@ end:
 static sslcv_status build_mean(build *b)
 {
     const int64_t flat[4] = {b->in->shape[0], b->in->shape[1], 1, 1};
-    sslcv__op *op;
-    int32_t blocked, plain;
     sslcv_status status;
 
     set_shape(b, 1, 1);
-    SSLCV__TRY(sslcv__op_mean_forward(b->plan->context, b->in->layout, &op));
-    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_OP, "forward", b->node, op, NULL));
-    b->value->op = op;
-    SSLCV__TRY(sslcv__plan_buffer(b->plan, sslcv__op_bytes(op, SSLCV__DST), &blocked));
-    SSLCV__TRY(sslcv__plan_bind(b->plan, op, SSLCV__SRC, b->in->buffer));
-    SSLCV__TRY(sslcv__plan_bind(b->plan, op, SSLCV__DST, blocked));
-    SSLCV__TRY(sslcv__layout_plain(b->plan->context, 4, flat, &b->value->layout));
-    SSLCV__TRY(
-        sslcv__plan_reordered(b->plan, b->node, blocked, sslcv__op_layout(op, SSLCV__DST), b->value->layout, &plain));
-    b->value->buffer = plain;
+    SSLCV__TRY(sslcv__layout_plain(b->plan->context, SSLCV_F32, 4, flat, &b->value->layout));
+    SSLCV__TRY(new_result(b));
+    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_MEAN, "forward", b->node, NULL, NULL));
+    SSLCV__TRY(sslcv__plan_norm_shape(b->plan, b->in));
+    sslcv__plan_operand(b->plan, 0, b->in->buffer);
+    sslcv__plan_operand(b->plan, 1, b->value->buffer);
 end:
     return status;
 }
 
-/* In place over the first operand when that is a norm's result that no one else reads: its backward needs only src. */
+/* The shortcut's sum and ReLU: with the batch norm before it in one step, where there is one. In place over a shortcut
+   that is itself a norm's result, as nobody else reads that and its backward does not either. */
 static sslcv_status build_add_relu(build *b)
 {
-    const sslcv__node *first = &b->plan->nodes[b->node->inputs[0]];
-    sslcv__value *other = &b->plan->values[b->node->inputs[1]];
+    sslcv__plan *plan = b->plan;
+    const int32_t first = b->node->inputs[0], second = b->node->inputs[1];
+    const sslcv__node *node = &plan->nodes[first], *shortcut = &plan->nodes[second];
+    sslcv__value *other = &plan->values[second];
+    const sslcv__layout *layout = b->in->absorbed ? plan->values[node->inputs[0]].layout : b->in->layout;
     int32_t addend;
     sslcv_status status;
 
     set_shape(b, b->in->shape[2], b->in->shape[3]);
-    SSLCV__TRY(set_layout(b, b->in->layout));
-    SSLCV__TRY(sslcv__plan_reordered(b->plan, b->node, other->buffer, other->layout, b->value->layout, &addend));
-    if (first->kind == SSLCV__NODE_BATCH_NORM && !first->relu && b->in->consumers == 1) {
-        b->value->buffer = b->in->buffer;
+    if (b->in->folded && b->in->absorbed) {
+        return sslcv__plan_build_folded(plan, node->inputs[0], first, b->index, second, 1);
+    }
+    SSLCV__TRY(set_layout(b, layout));
+    SSLCV__TRY(sslcv__plan_reordered(plan, b->node, other->buffer, other->layout, layout, &addend));
+    if (addend == other->buffer && shortcut->kind == SSLCV__NODE_BATCH_NORM && !shortcut->relu &&
+        other->consumers == 1) {
+        b->value->buffer = addend;
     } else {
         SSLCV__TRY(new_result(b));
     }
-    SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_ADD_RELU, "forward", b->node, NULL, NULL));
-    b->plan->steps[b->plan->num_steps - 1].count = floats_in(b->value->layout);
-    sslcv__plan_operand(b->plan, 0, b->in->buffer);
-    sslcv__plan_operand(b->plan, 1, addend);
-    sslcv__plan_operand(b->plan, 2, b->value->buffer);
+    if (b->in->absorbed) return build_norm_step(b, first, addend, 1);
+    SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_ADD_RELU, "forward", b->node, NULL, NULL));
+    plan->steps[plan->num_steps - 1].count = elements_in(layout);
+    sslcv__plan_operand(plan, 0, b->in->buffer);
+    sslcv__plan_operand(plan, 1, addend);
+    sslcv__plan_operand(plan, 2, b->value->buffer);
 end:
     return status;
 }
@@ -250,7 +272,7 @@ static sslcv_status build_rows(build *b)
     sslcv_status status;
 
     set_shape(b, 1, 1);
-    SSLCV__TRY(sslcv__layout_rows(b->plan->context, rows, b->node->channels, &b->value->layout));
+    SSLCV__TRY(sslcv__layout_plain(b->plan->context, SSLCV_F32, 4, b->value->shape, &b->value->layout));
     SSLCV__TRY(new_result(b));
     if (!linear) SSLCV__TRY(sslcv__plan_buffer(b->plan, rows * (int64_t)sizeof(double), &b->value->norms));
     SSLCV__TRY(
@@ -290,7 +312,7 @@ static sslcv_status build_output(sslcv__plan *plan)
         plan->output = last->buffer;
         return SSLCV_OK;
     }
-    SSLCV__TRY(sslcv__layout_plain(plan->context, 4, last->shape, &plain));
+    SSLCV__TRY(sslcv__layout_plain(plan->context, SSLCV_F32, 4, last->shape, &plain));
     status = sslcv__plan_reordered(plan, &plan->nodes[plan->num_nodes - 1], last->buffer, last->layout, plain,
                                    &plan->output);
 end:
@@ -310,18 +332,55 @@ static void keep_results(sslcv__plan *plan)
     sslcv__plan_touch(plan, plan->output);
 }
 
+static sslcv_status build_index(sslcv__plan *plan, int32_t index)
+{
+    sslcv__node *node = &plan->nodes[index];
+    build b = {plan,
+               index,
+               node,
+               &plan->values[index],
+               node->inputs[0] < 0 ? NULL : &plan->values[node->inputs[0]],
+               (plan->key.flags & SSLCV_PASS_GRADIENT) != 0};
+
+    return build_node(&b);
+}
+
+sslcv_status sslcv__plan_need(sslcv__plan *plan, int32_t index)
+{
+    const sslcv__node *node = &plan->nodes[index];
+    sslcv_status status = SSLCV_OK;
+    int k;
+
+    if (!plan->values[index].lost) return SSLCV_OK;
+    for (k = 0; k < 2; k++) {
+        const int32_t input = node->inputs[k];
+
+        if (input < 0) continue;
+        SSLCV__TRY(sslcv__plan_need(plan, plan->values[input].absorbed ? plan->nodes[input].inputs[0] : input));
+    }
+    plan->again = 1;
+    status = build_index(plan, index);
+    plan->again = 0;
+    plan->values[index].lost = 0;
+    /* What was needed on the way, and is one pass over memory to have again, does not wait for its own turn. */
+    if (plan->key.recompute & SSLCV__RECOMPUTE_NORMS) {
+        const int32_t input = node->inputs[0];
+
+        if (node->kind == SSLCV__NODE_CONVOLUTION && plan->nodes[input].kind == SSLCV__NODE_BATCH_NORM) {
+            plan->values[input].lost = plan->values[input].dropped;
+        }
+    }
+end:
+    return status;
+}
+
 sslcv_status sslcv__plan_build_forward(sslcv__plan *plan)
 {
     int32_t i;
     sslcv_status status = SSLCV_OK;
 
-    for (i = 0; i < plan->num_nodes && status == SSLCV_OK; i++) {
-        sslcv__node *node = &plan->nodes[i];
-        build b = {plan, node, &plan->values[i], node->inputs[0] < 0 ? NULL : &plan->values[node->inputs[0]],
-                   (plan->key.flags & SSLCV_PASS_GRADIENT) != 0};
-
-        status = build_node(&b);
-    }
+    for (i = 0; i < plan->num_nodes && status == SSLCV_OK; i++) status = build_index(plan, i);
+    for (i = 0; i < plan->num_nodes; i++) plan->values[i].lost = plan->values[i].dropped;
     if (status == SSLCV_OK) status = build_output(plan);
     if (status == SSLCV_OK) keep_results(plan);
     return status;

@@ -126,6 +126,7 @@ static void run_direct(const lerp_pair *pair, double momentum)
 {
     sslcv__variable *target = pair->target;
 
+    sslcv__variable_changed(target);
     if (momentum == 0 || target->dtype != SSLCV_F32) {
         memcpy(target->value, pair->source->value, (size_t)target->stored_bytes);
     } else {

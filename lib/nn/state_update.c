@@ -161,6 +161,7 @@ static void exchange(struct sslcv__staged *item)
         variable->has_gradient = has_gradient;
     } else {
         exchange_bytes(variable->value, item->stored, variable->stored_bytes);
+        sslcv__variable_changed(variable);
     }
 }
 

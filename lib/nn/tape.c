@@ -136,6 +136,34 @@ end:
     return status;
 }
 
+static void init_key(const sslcv_tape *tape, sslcv__plan_key *key, const sslcv__net *net, const int64_t shape[4],
+                     int32_t flags, int32_t last_node)
+{
+    const int32_t recompute = (flags & SSLCV_PASS_GRADIENT) && !net->rows ? tape->recompute : 0;
+
+    sslcv__plan_key_init(key, net, shape, flags | (tape->dry ? SSLCV__PASS_DRY : 0), last_node, recompute);
+}
+
+sslcv_status sslcv__tape_measure(const sslcv__net *net, const int64_t shape[4], int32_t flags, int32_t last_node,
+                                 int32_t recompute, int64_t *bytes, int64_t *scratch)
+{
+    sslcv__plan_key key;
+    sslcv__plan *plan;
+    sslcv__compute frame;
+    sslcv_status status = sslcv__compute_begin(net->context, &frame);
+
+    if (status != SSLCV_OK) return status;
+    sslcv__plan_key_init(&key, net, shape, flags, last_node, recompute);
+    status = sslcv__plan_create(&key, &plan);
+    if (status == SSLCV_OK) {
+        *bytes = sslcv__plan_arena_bytes(plan);
+        *scratch = sslcv__plan_scratch_bytes(plan);
+        sslcv__plan_free(plan);
+    }
+    sslcv__compute_end(&frame);
+    return status;
+}
+
 sslcv_status sslcv__tape_plan(sslcv_tape *tape, sslcv__object *owner, const sslcv__net *net, const int64_t shape[4],
                               int32_t flags, int32_t last_node, sslcv__plan **out)
 {
@@ -144,7 +172,7 @@ sslcv_status sslcv__tape_plan(sslcv_tape *tape, sslcv__object *owner, const sslc
     sslcv_status status = sslcv__compute_begin(tape->object.context, &frame);
 
     if (status != SSLCV_OK) return status;
-    sslcv__plan_key_init(&key, net, shape, flags, last_node);
+    init_key(tape, &key, net, shape, flags, last_node);
     status = find_plan(tape, owner, &key, out);
     sslcv__compute_end(&frame);
     return status;
@@ -200,7 +228,7 @@ sslcv_status sslcv__tape_forward(sslcv_tape *tape, sslcv__object *owner, const s
     sslcv_status status = sslcv__compute_begin(tape->object.context, &frame);
 
     if (status != SSLCV_OK) return status;
-    sslcv__plan_key_init(&key, net, net->rows ? rows_shape : input->shape, flags, last_node);
+    init_key(tape, &key, net, net->rows ? rows_shape : input->shape, flags, last_node);
     SSLCV__TRY(find_plan(tape, owner, &key, &plan));
     tape->current = NULL; /* until the pass is through */
     sslcv__tensor_to_f32(input, sslcv__plan_input(plan));

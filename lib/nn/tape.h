@@ -24,6 +24,8 @@ struct sslcv_tape {
     uint64_t uses;
     int32_t has_gradient; /* the last pass keeps what backward needs */
     int32_t run_back;     /* and has been run back */
+    int32_t recompute;    /* of its passes with gradient: sum of SSLCV__RECOMPUTE_*; set by trainers */
+    int32_t dry;          /* 1: passes leave running statistics as they are; likewise */
     sslcv_tensor output;  /* as the public call shows it */
     sslcv_tensor diff_input;
 };
@@ -42,11 +44,15 @@ sslcv_status sslcv__pass_read(const sslcv_pass *pass, sslcv_pass *copy);
 sslcv_status sslcv__tape_forward(sslcv_tape *tape, sslcv__object *owner, const sslcv__net *net,
                                  const sslcv_tensor *input, const char *input_name, int32_t flags, int32_t last_node);
 
-/** Bytes of the tape's memory: activations with all that is kept for backward, and the scratchpad. */
+/** Bytes of the tape's memory: activations with all that is kept for backward, and of scratchpads the largest. */
 void sslcv__tape_memory(const sslcv_tape *tape, int64_t *activations, int64_t *scratch);
 
-/** Make the plan of a pass, and the memory for it, without running it: sslcv_trainer_get_memory(). */
+/** Make the plan of a pass, and the memory for it, without running it. */
 sslcv_status sslcv__tape_plan(sslcv_tape *tape, sslcv__object *owner, const sslcv__net *net, const int64_t shape[4],
                               int32_t flags, int32_t last_node, sslcv__plan **plan);
+
+/** Bytes of the memory that a pass would take, scratchpads included, without taking it. */
+sslcv_status sslcv__tape_measure(const sslcv__net *net, const int64_t shape[4], int32_t flags, int32_t last_node,
+                                 int32_t recompute, int64_t *bytes, int64_t *scratch);
 
 #endif

@@ -129,7 +129,7 @@ sslcv_status sslcv__variable_unpack(sslcv_context *context, const sslcv__variabl
         memcpy(dense, stored, (size_t)variable->stored_bytes);
         return SSLCV_OK;
     }
-    status = sslcv__layout_plain(context, variable->ndim, variable->shape, &plain);
+    status = sslcv__layout_plain(context, SSLCV_F32, variable->ndim, variable->shape, &plain);
     if (status != SSLCV_OK) return status;
     status = sslcv__layout_convert(context, variable->layout, stored, plain, dense);
     sslcv__layout_free(context, plain);
@@ -146,7 +146,7 @@ sslcv_status sslcv__variable_pack(sslcv_context *context, const sslcv__variable 
         memcpy(stored, dense, (size_t)variable->stored_bytes);
         return SSLCV_OK;
     }
-    status = sslcv__layout_plain(context, variable->ndim, variable->shape, &plain);
+    status = sslcv__layout_plain(context, SSLCV_F32, variable->ndim, variable->shape, &plain);
     if (status != SSLCV_OK) return status;
     status = sslcv__layout_convert(context, plain, dense, variable->layout, stored);
     sslcv__layout_free(context, plain);
@@ -185,5 +185,6 @@ sslcv_status sslcv__variable_write(sslcv_context *context, sslcv__variable *vari
 
     if (status == SSLCV_OK) status = sslcv__variable_pack(context, variable, dense, stored);
     if (status == SSLCV_OK && part == SSLCV_STATE_GRADIENT) variable->has_gradient = 1;
+    if (part == SSLCV_STATE_VALUE) sslcv__variable_changed(variable);
     return status;
 }

@@ -26,6 +26,7 @@ typedef struct sslcv__variable {
     float         *gradient;              /* NULL: not a parameter */
     int32_t        has_gradient;          /* 0: gradient holds nothing yet; the next writer overwrites it */
     int32_t        reserved;
+    uint64_t       version;               /* sslcv__variable_changed() */
 } sslcv__variable;
 
 typedef struct sslcv__variables {
@@ -45,6 +46,12 @@ void sslcv__variables_free(sslcv__variables *set); /* zeroed sets are accepted *
  */
 sslcv_status sslcv__variables_add(sslcv__variables *set, const char *name, int32_t dtype, int32_t role, int32_t ndim,
                                   const int64_t *shape, const sslcv__layout *layout, sslcv__variable **out);
+
+/** Who writes to a value says so: what was derived from it (folded weights) is then made again. */
+static inline void sslcv__variable_changed(sslcv__variable *variable)
+{
+    variable->version++;
+}
 
 /** NULL: no such name. */
 sslcv__variable *sslcv__variables_find(const sslcv__variables *set, const char *name);

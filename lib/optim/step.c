@@ -203,6 +203,7 @@ static void update_all(sslcv_optimizer *optimizer, const step_plan *plan)
 
         if (!tensor->is_active) continue;
         plan_tensor(optimizer, plan, tensor);
+        sslcv__variable_changed(tensor->variable);
         if (tensor->steps) ++*tensor->steps;
     }
 #pragma omp parallel for schedule(static)

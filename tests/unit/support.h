@@ -48,6 +48,18 @@ static inline void golden_input(int64_t seed, int64_t count, float *values)
     }
 }
 
+/** A context whose results are compared with f32 ones, also where AUTO would choose bf16. */
+static inline sslcv_context *f32_context(void)
+{
+    sslcv_context_options options;
+    sslcv_context *context;
+
+    OK(sslcv_context_options_init(&options, sizeof options));
+    options.precision = SSLCV_PRECISION_F32;
+    OK(sslcv_context_create(&options, &context));
+    return context;
+}
+
 /** Runs one suite; the exit status of a test program. */
 static inline int run_suite(Suite *suite)
 {

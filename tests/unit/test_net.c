@@ -14,7 +14,7 @@ static sslcv_tape *tape;
 
 static void set_up(void)
 {
-    OK(sslcv_context_create(NULL, &context));
+    context = f32_context();
     OK(sslcv_tape_create(context, &tape));
 }
 

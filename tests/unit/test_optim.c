@@ -759,7 +759,7 @@ START_TEST(blocked_parameters)
     int64_t index, i;
     int step;
 
-    OK(sslcv__op_conv_forward(context, &conv, &op));
+    OK(sslcv__op_conv_forward(context, &conv, NULL, &op));
     sslcv__variables_init(&set, context);
     OK(sslcv__variables_add(&set, "w", SSLCV_F32, SSLCV_ROLE_WEIGHT, 4, shape, sslcv__op_layout(op, SSLCV__WEIGHTS),
                             &variable));

@@ -46,10 +46,10 @@ static sslcv__layout *make_blocked(void)
     sslcv__layout *layout, *plain;
     sslcv__op *op;
 
-    OK(sslcv__op_conv_forward(context, &shape, &op));
+    OK(sslcv__op_conv_forward(context, &shape, NULL, &op));
     OK(sslcv__layout_copy(context, sslcv__op_layout(op, SSLCV__WEIGHTS), &layout));
     sslcv__op_free(context, op);
-    OK(sslcv__layout_plain(context, 4, conv_shape, &plain));
+    OK(sslcv__layout_plain(context, SSLCV_F32, 4, conv_shape, &plain));
     ck_assert_msg(!sslcv__layout_equal(layout, plain), "the convolution takes plain weights: the test tests nothing");
     sslcv__layout_free(context, plain);
     return layout;

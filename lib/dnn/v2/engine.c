@@ -36,6 +36,22 @@ const char *sslcv__backend_cpu(void)
     }
 }
 
+int sslcv__backend_bf16(void)
+{
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
+int32_t sslcv__backend_block(void)
+{
+    /* Each instruction set is a bit; one that builds on others has theirs too. */
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
+}
+
+dnnl_data_type_t sslcv__dnn_type(int32_t dtype)
+{
+    return dtype == SSLCV_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
 static const char *status_text(dnnl_status_t status)
 {
     switch (status) {

@@ -5,20 +5,17 @@ sslcv_status sslcv__op_reorder(sslcv_context *context, const sslcv__layout *src,
 {
     static const sslcv__op_argument arguments[2] = {{SSLCV__SRC, DNNL_ARG_FROM, dnnl_query_src_md, 0},
                                                     {SSLCV__DST, DNNL_ARG_TO, dnnl_query_dst_md, 0}};
+    const sslcv__conv_post post = {accumulate, 0};
     dnnl_primitive_attr_t attributes;
     dnnl_primitive_desc_t description;
     dnnl_engine_t engine;
     dnnl_status_t made;
-    sslcv__op *op = NULL;
     sslcv_status status = sslcv__dnn_engine(context, &engine);
 
-    if (status == SSLCV_OK) status = sslcv__dnn_attributes(accumulate, &attributes);
+    if (status == SSLCV_OK) status = sslcv__dnn_attributes(&post, &attributes);
     if (status != SSLCV_OK) return status;
     made = dnnl_reorder_primitive_desc_create(&description, &src->md, engine, &dst->md, engine, attributes);
     dnnl_primitive_attr_destroy(attributes);
     if (made != dnnl_success) return sslcv__dnn_fail(made, "reorder", &src->md);
-    status = sslcv__op_create_from(context, description, "reorder", &src->md, &op);
-    if (status == SSLCV_OK) status = sslcv__op_add_arguments(context, op, arguments, 2);
-    if (status == SSLCV_OK) *out = op;
-    return status;
+    return sslcv__op_make_from(context, description, "reorder", &src->md, arguments, 2, out);
 }

@@ -1,0 +1,72 @@
+/* Which algorithm a convolution takes. */
+#include "core/context.h"
+#include "dnn/op.h"
+
+int64_t sslcv__conv_out_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding)
+{
+    return in + 2 * padding < kernel ? 0 : (in + 2 * padding - kernel) / stride + 1;
+}
+
+const char *sslcv__conv_direction_name(sslcv__conv_direction direction)
+{
+    static const char *const names[] = {"convolution forward", "convolution backward data",
+                                        "convolution backward weights"};
+
+    return names[direction];
+}
+
+/* The rule. oneDNN's own choice (convolution_auto) takes Winograd for the 3-channel stem too, where it is five times
+   slower than direct, so it is not asked. */
+static int prefers_winograd(const sslcv_context *context, const sslcv__conv_shape *s)
+{
+    return context->winograd && sslcv__winograd_fits(s);
+}
+
+static sslcv_status make(sslcv_context *context, const sslcv__conv_shape *shape, sslcv__conv_direction direction,
+                         const sslcv__conv_post *post, sslcv__op **out)
+{
+    if (prefers_winograd(context, shape)) return sslcv__op_winograd(context, shape, direction, post, out);
+    return sslcv__backend_conv(context, shape, direction, 0, post, out);
+}
+
+sslcv_status sslcv__op_conv_forward(sslcv_context *context, const sslcv__conv_shape *shape,
+                                    const sslcv__conv_post *post, sslcv__op **out)
+{
+    return make(context, shape, SSLCV__CONV_FORWARD, post, out);
+}
+
+sslcv_status sslcv__op_conv_backward_data(sslcv_context *context, const sslcv__conv_shape *shape, sslcv__op **out)
+{
+    return make(context, shape, SSLCV__CONV_BACKWARD_DATA, NULL, out);
+}
+
+sslcv_status sslcv__op_conv_backward_weights(sslcv_context *context, const sslcv__conv_shape *shape, sslcv__op **out)
+{
+    return make(context, shape, SSLCV__CONV_BACKWARD_WEIGHTS, NULL, out);
+}
+
+sslcv_status sslcv__conv_home_layout(sslcv_context *context, const int64_t shape[4], int64_t stride, int64_t padding,
+                                     sslcv__layout **out)
+{
+    const sslcv__conv_shape typical = {.batch = 32,
+                                       .in_channels = shape[1],
+                                       .in_height = 32,
+                                       .in_width = 32,
+                                       .out_channels = shape[0],
+                                       .kernel_height = shape[2],
+                                       .kernel_width = shape[3],
+                                       .stride = stride,
+                                       .padding = padding,
+                                       .dtype = SSLCV_F32};
+    sslcv__op *op = NULL;
+    sslcv_status status;
+
+    /* Also where Winograd is forbidden: one home for a network whatever the options. */
+    if (sslcv__winograd_fits(&typical)) {
+        return sslcv__layout_filters(context, shape, sslcv__backend_block(), out);
+    }
+    status = sslcv__backend_conv(context, &typical, SSLCV__CONV_FORWARD, 0, NULL, &op);
+    if (status == SSLCV_OK) status = sslcv__layout_copy(context, sslcv__op_layout(op, SSLCV__WEIGHTS), out);
+    sslcv__op_free(context, op);
+    return status;
+}
