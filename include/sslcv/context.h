@@ -65,6 +65,11 @@ typedef struct sslcv_context_options {
     void                  *log_user;
     int32_t                log_level;      /* highest level delivered; default SSLCV_LOG_INFO */
     int32_t                reserved;       /* 0 */
+    const char            *tuning_path;    /* NULL (default): a convolution's algorithm follows a fixed rule by its
+                                              shape, so that results stay the same; else the candidates are timed when
+                                              a shape is first seen (results may then differ in their last digits from
+                                              run to run), and what was found is kept in this file, which processes on
+                                              machines alike may share; "": in memory only */
 } sslcv_context_options;
 
 typedef struct sslcv_context_info {

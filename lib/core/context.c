@@ -112,6 +112,13 @@ sslcv_status sslcv_context_create(const sslcv_context_options *options, sslcv_co
     }
     context->winograd = o.winograd;
     context->seed = o.seed;
+    if (o.tuning_path) {
+        status = sslcv__backend_open_tuning(context, o.tuning_path);
+        if (status != SSLCV_OK) {
+            sslcv__context_free(context);
+            return status;
+        }
+    }
     *out = context;
     return SSLCV_OK;
 }
@@ -120,6 +127,7 @@ void sslcv__context_free(sslcv_context *context)
 {
     const sslcv_allocator allocator = context->allocator;
 
+    sslcv__backend_close_tuning(context);
     if (context->free_backend) context->free_backend(atomic_load(&context->backend));
     allocator.deallocate(allocator.user, context, (sizeof *context + 63) / 64 * 64);
 }

@@ -25,6 +25,7 @@ struct sslcv_context {
     atomic_int          computed_in;    /* process that has computed with it; 0: none yet */
     _Atomic(void *)     backend;        /* of lib/dnn: its engine, made at first use */
     void (*free_backend)(void *backend);
+    struct sslcv__tuning *tuning;       /* of lib/dnn; NULL: algorithms follow the fixed rule */
 };
 
 /** The last step of a context's life; sslcv__release() calls it. */

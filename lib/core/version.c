@@ -17,6 +17,10 @@ const char *sslcv_version_string(void)
     return VERSION_TEXT;
 }
 
+#ifndef SSLCV__LIBJPEG
+#define SSLCV__LIBJPEG "none"
+#endif
+
 const char *sslcv_build_info(void)
 {
     /* SSLCV__ONEDNN is the Makefile's: core may not include oneDNN's headers. */
@@ -25,5 +29,6 @@ const char *sslcv_build_info(void)
            "onednn=" SSLCV__ONEDNN "\n"
            "onednn_threading=openmp\n"
            "zlib=" ZLIB_VERSION "\n"
-           "jansson=" JANSSON_VERSION "\n";
+           "jansson=" JANSSON_VERSION "\n"
+           "libjpeg=" SSLCV__LIBJPEG "\n";
 }

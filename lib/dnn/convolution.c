@@ -1,6 +1,7 @@
 /* Which algorithm a convolution takes. */
 #include "core/context.h"
 #include "dnn/op.h"
+#include "dnn/tune.h"
 
 int64_t sslcv__conv_out_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding)
 {
@@ -22,11 +23,41 @@ static int prefers_winograd(const sslcv_context *context, const sslcv__conv_shap
     return context->winograd && sslcv__winograd_fits(s);
 }
 
+static sslcv_status make_winograd(sslcv_context *context, const sslcv__conv_shape *shape,
+                                  sslcv__conv_direction direction, const sslcv__conv_post *post, sslcv__op **out)
+{
+    if (!context->winograd || !sslcv__winograd_fits(shape)) return SSLCV_ERR_UNSUPPORTED;
+    return sslcv__op_winograd(context, shape, direction, post, out);
+}
+
+static sslcv_status make_direct(sslcv_context *context, const sslcv__conv_shape *shape, sslcv__conv_direction direction,
+                                const sslcv__conv_post *post, sslcv__op **out)
+{
+    return sslcv__backend_conv(context, shape, direction, 0, post, out);
+}
+
+/* oneDNN's own Winograd: f32, AVX-512, before 3.2. */
+static sslcv_status make_onednn_winograd(sslcv_context *context, const sslcv__conv_shape *shape,
+                                         sslcv__conv_direction direction, const sslcv__conv_post *post,
+                                         sslcv__op **out)
+{
+    /* In inference its weights lie in a form that only plain ones reorder to. */
+    if (!context->winograd || shape->dtype != SSLCV_F32 || post) return SSLCV_ERR_UNSUPPORTED;
+    return sslcv__backend_conv(context, shape, direction, 1, post, out);
+}
+
 static sslcv_status make(sslcv_context *context, const sslcv__conv_shape *shape, sslcv__conv_direction direction,
                          const sslcv__conv_post *post, sslcv__op **out)
 {
-    if (prefers_winograd(context, shape)) return sslcv__op_winograd(context, shape, direction, post, out);
-    return sslcv__backend_conv(context, shape, direction, 0, post, out);
+    static const sslcv__candidate candidates[] = {
+        {"direct", make_direct}, {"winograd", make_winograd}, {"onednn-winograd", make_onednn_winograd}};
+
+    if (context->tuning) {
+        return sslcv__tune(context, candidates, (int)(sizeof candidates / sizeof candidates[0]), shape, direction, post,
+                           out);
+    }
+    return prefers_winograd(context, shape) ? make_winograd(context, shape, direction, post, out)
+                                            : make_direct(context, shape, direction, post, out);
 }
 
 sslcv_status sslcv__op_conv_forward(sslcv_context *context, const sslcv__conv_shape *shape,

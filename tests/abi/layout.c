@@ -38,7 +38,8 @@ NEXT(sslcv_context_options, allocator, log);
 NEXT(sslcv_context_options, log, log_user);
 NEXT(sslcv_context_options, log_user, log_level);
 NEXT(sslcv_context_options, log_level, reserved);
-LAST(sslcv_context_options, reserved, 64);
+NEXT(sslcv_context_options, reserved, tuning_path);
+LAST(sslcv_context_options, tuning_path, 72);
 
 FIRST(sslcv_context_info, struct_size);
 NEXT(sslcv_context_info, struct_size, threads);
@@ -168,7 +169,8 @@ NEXT(sslcv_dataset_options, num_classes, max_pixels);
 NEXT(sslcv_dataset_options, max_pixels, max_file_bytes);
 NEXT(sslcv_dataset_options, max_file_bytes, max_cache_bytes);
 NEXT(sslcv_dataset_options, max_cache_bytes, callbacks);
-LAST(sslcv_dataset_options, callbacks, 96);
+NEXT(sslcv_dataset_options, callbacks, min_side);
+LAST(sslcv_dataset_options, min_side, 104);
 
 FIRST(sslcv_dataset_info, struct_size);
 NEXT(sslcv_dataset_info, struct_size, count);
