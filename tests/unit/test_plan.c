@@ -350,6 +350,36 @@ START_TEST(buffers_that_live_together_do_not_overlap)
 }
 END_TEST
 
+/* Every crop size has a plan of its own, over the one set of weights. */
+START_TEST(a_second_size_takes_no_second_copy_of_the_weights)
+{
+    const int64_t small[4] = {BATCH, 3, 12, 12};
+    sslcv_context_info before = {.struct_size = sizeof before}, after = {.struct_size = sizeof after};
+    int64_t weights = 0, i;
+    sslcv_tape *tape;
+    setup s;
+
+    begin(&s, SSLCV_PRECISION_F32, SSLCV_BACKBONE_RESNET18);
+    for (i = 0; i < s.backbone->net.variables.count; i++) weights += s.backbone->net.variables.items[i]->stored_bytes;
+    forward(&s, SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT, NULL);
+    OK(sslcv_context_get_info(s.context, &before));
+    OK(sslcv_tensor_init(&s.images, SSLCV_F32, s.pixels, 4, small));
+    forward(&s, SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT, NULL); /* within the arena of the larger */
+    OK(sslcv_context_get_info(s.context, &after));
+    ck_assert_int_lt(after.bytes - before.bytes, weights / 8);
+
+    /* Nor does a tape of its own, apart from its activations. */
+    OK(sslcv_tape_create(s.context, &tape));
+    sslcv_tape_destroy(s.tape);
+    s.tape = tape;
+    OK(sslcv_context_get_info(s.context, &before));
+    forward(&s, SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT, NULL);
+    OK(sslcv_context_get_info(s.context, &after));
+    ck_assert_int_lt(after.bytes - before.bytes - sslcv__plan_arena_bytes(s.tape->current), weights / 8);
+    end(&s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("plan");
@@ -363,6 +393,7 @@ int main(void)
     tcase_add_loop_test(plans, bf16_is_near_f32, 0, 2);
     tcase_add_loop_test(plans, bf16_evaluates_near_f32, 0, 2);
     tcase_add_loop_test(plans, buffers_that_live_together_do_not_overlap, 0, 2);
+    tcase_add_test(plans, a_second_size_takes_no_second_copy_of_the_weights);
     suite_add_tcase(suite, plans);
     return run_suite(suite);
 }
