@@ -746,7 +746,7 @@ END_TEST
 START_TEST(blocked_parameters)
 {
     static const int64_t shape[4] = {20, 3, 3, 3};
-    static const sslcv__conv_shape conv = {2, 3, 8, 8, 20, 3, 3, 1, 1};
+    static const sslcv__conv_shape conv = {2, 3, 8, 8, 20, 3, 3, 1, 1, SSLCV_F32, 0};
     sslcv_context *context = new_context(NULL, 2);
     const sslcv_optimizer_options options = options_of(SSLCV_OPTIMIZER_ADAM);
     sslcv_optimizer *blocked = new_optimizer(context, &options), *plain = new_optimizer(context, &options);

@@ -42,7 +42,7 @@ static sslcv_status count_write(sslcv__object *self)
 /** The layout that oneDNN wants for the weights of some convolution. */
 static sslcv__layout *make_blocked(void)
 {
-    const sslcv__conv_shape shape = {2, 16, 8, 8, 32, 3, 3, 1, 1};
+    const sslcv__conv_shape shape = {2, 16, 8, 8, 32, 3, 3, 1, 1, SSLCV_F32, 0};
     sslcv__layout *layout, *plain;
     sslcv__op *op;
 

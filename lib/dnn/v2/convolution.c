@@ -38,17 +38,17 @@ static sslcv_status describe(const sslcv__conv_shape *s, shapes *d)
     return SSLCV_OK;
 }
 
-static const sslcv__op_argument arguments[3][4] = {{{SSLCV__SRC, DNNL_ARG_SRC, dnnl_query_src_md, 0},
-                                                    {SSLCV__WEIGHTS, DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0},
-                                                    {SSLCV__DST, DNNL_ARG_DST, dnnl_query_dst_md, 0},
-                                                    {SSLCV__BIAS, DNNL_ARG_BIAS, dnnl_query_weights_md, 1}},
-                                                   {{SSLCV__DIFF_SRC, DNNL_ARG_DIFF_SRC, dnnl_query_diff_src_md, 0},
-                                                    {SSLCV__WEIGHTS, DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0},
-                                                    {SSLCV__DIFF_DST, DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md, 0}},
-                                                   {{SSLCV__SRC, DNNL_ARG_SRC, dnnl_query_src_md, 0},
-                                                    {SSLCV__DIFF_WEIGHTS, DNNL_ARG_DIFF_WEIGHTS,
-                                                     dnnl_query_diff_weights_md, 0},
-                                                    {SSLCV__DIFF_DST, DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md, 0}}};
+static const sslcv__op_argument arguments[3][4] = {
+    {{SSLCV__SRC, DNNL_ARG_SRC, dnnl_query_src_md, 0},
+     {SSLCV__WEIGHTS, DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0},
+     {SSLCV__DST, DNNL_ARG_DST, dnnl_query_dst_md, 0},
+     {SSLCV__BIAS, DNNL_ARG_BIAS, dnnl_query_weights_md, 1}},
+    {{SSLCV__DIFF_SRC, DNNL_ARG_DIFF_SRC, dnnl_query_diff_src_md, 0},
+     {SSLCV__WEIGHTS, DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0},
+     {SSLCV__DIFF_DST, DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md, 0}},
+    {{SSLCV__SRC, DNNL_ARG_SRC, dnnl_query_src_md, 0},
+     {SSLCV__DIFF_WEIGHTS, DNNL_ARG_DIFF_WEIGHTS, dnnl_query_diff_weights_md, 0},
+     {SSLCV__DIFF_DST, DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md, 0}}};
 
 static sslcv_status create(sslcv_context *context, const shapes *d, sslcv__conv_direction direction,
                            dnnl_alg_kind_t algorithm, const sslcv__conv_post *post, const sslcv__op *hint,
@@ -60,9 +60,9 @@ static sslcv_status create(sslcv_context *context, const shapes *d, sslcv__conv_
 
     switch (direction) {
     case SSLCV__CONV_FORWARD:
-        made = dnnl_convolution_forward_desc_init(
-            &descriptor, post ? dnnl_forward_inference : dnnl_forward_training, algorithm, &d->src, &d->weights,
-            post ? &d->bias : NULL, &d->dst, d->strides, d->padding, d->padding);
+        made = dnnl_convolution_forward_desc_init(&descriptor, post ? dnnl_forward_inference : dnnl_forward_training,
+                                                  algorithm, &d->src, &d->weights, post ? &d->bias : NULL, &d->dst,
+                                                  d->strides, d->padding, d->padding);
         break;
     case SSLCV__CONV_BACKWARD_DATA:
         made = dnnl_convolution_backward_data_desc_init(&descriptor, algorithm, &d->src, &d->weights, &d->dst,
@@ -78,7 +78,11 @@ static sslcv_status create(sslcv_context *context, const shapes *d, sslcv__conv_
                           direction == SSLCV__CONV_FORWARD ? 4 : 3, op);
 }
 
-/* A backward op asks for the forward one of the same algorithm as its hint. */
+/*
+ * A backward op asks for the forward one of the same algorithm as its hint. For inference oneDNN's first choice is
+ * channels last amid a network in blocks; with images as in training it takes the same kernels as there, which are as
+ * fast or faster, and no reorder stands before and after them.
+ */
 sslcv_status sslcv__backend_conv(sslcv_context *context, const sslcv__conv_shape *shape,
                                  sslcv__conv_direction direction, int winograd, const sslcv__conv_post *post,
                                  sslcv__op **out)
@@ -89,9 +93,13 @@ sslcv_status sslcv__backend_conv(sslcv_context *context, const sslcv__conv_shape
     sslcv_status status = describe(shape, &d);
 
     if (status != SSLCV_OK) return status;
-    if (direction == SSLCV__CONV_FORWARD) return create(context, &d, direction, algorithm, post, NULL, out);
+    if (direction == SSLCV__CONV_FORWARD && !post) return create(context, &d, direction, algorithm, NULL, NULL, out);
     status = create(context, &d, SSLCV__CONV_FORWARD, algorithm, NULL, NULL, &forward);
-    if (status == SSLCV_OK) status = create(context, &d, direction, algorithm, NULL, forward, out);
+    if (status == SSLCV_OK && post) {
+        d.src = forward->layouts[SSLCV__SRC]->md;
+        d.dst = forward->layouts[SSLCV__DST]->md;
+    }
+    if (status == SSLCV_OK) status = create(context, &d, direction, algorithm, post, post ? NULL : forward, out);
     sslcv__op_free(context, forward);
     return status;
 }
