@@ -20,12 +20,12 @@ static inline float sslcv__f32_from_bf16(uint16_t bits)
 /** To the nearest, ties to even; a NaN stays one. */
 static inline uint16_t sslcv__f32_to_bf16(float value)
 {
-    uint32_t bits, rounded, quiet;
+    uint32_t bits;
 
     memcpy(&bits, &value, sizeof bits);
-    rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
-    quiet = bits >> 16 | 0x40u; /* rounding could carry a NaN's bits into the sign */
-    return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
+    /* Rounding could carry a NaN's bits into the sign. One shift behind the choice: all of it stays 32 bits wide. */
+    bits = (bits & 0x7fffffffu) > 0x7f800000u ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u);
+    return (uint16_t)(bits >> 16);
 }
 
 #endif

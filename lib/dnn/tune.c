@@ -95,15 +95,17 @@ static sslcv_status read_file(sslcv_context *context, const char *path)
 /* One write at the file's end: lines of two processes do not mix. What fails costs a measurement next time, no more. */
 static void append_line(const sslcv_context *context, const char *key, const char *name)
 {
+    char line[KEY_SIZE + NAME_SIZE + 8];
     FILE *file = context->tuning->path[0] ? fopen(context->tuning->path, "a") : NULL;
     int written = 0;
 
     if (!context->tuning->path[0]) return;
+    snprintf(line, sizeof line, "%s | %s\n", key, name);
     if (file) {
-        written = fprintf(file, "%s | %s\n", key, name);
+        written = fputs(line, file) >= 0;
         if (fclose(file) != 0) written = 0;
     }
-    if (written <= 0) sslcv__log(context, SSLCV_LOG_WARNING, "%s: can't be written", context->tuning->path);
+    if (!written) sslcv__log(context, SSLCV_LOG_WARNING, "%s: can't be written", context->tuning->path);
 }
 
 sslcv_status sslcv__backend_open_tuning(sslcv_context *context, const char *path)

@@ -13,20 +13,35 @@
 #endif
 
 /*
- * Everything is rows of 16 lanes. Lanes are channels, where 16 or more lie side by side (tiles), or a few channels of
+ * Everything is rows of 16 lanes. Lanes are channels, where 16 or more lie side by side, or a few channels of
  * consecutive pixels, where fewer do:
  *
- *     unit     what has sums of its own together: a channel block of a group, or all channels of a group (nhwc)
+ *     tile     the channels of one row; they have sums of their own in each group
+ *     unit     tiles that lie beside each other in memory, so many that a page of it is read at a time
  *     task     a fixed part of a unit's rows, the work of one thread; leaves its sums in double in scratch
- *     piece    some 256 rows: sums over them are taken in f32
+ *     piece    some 256 rows of each tile: sums over them are taken in f32
  *
- * Neither depends on the number of threads, and tasks' sums are added in their order.
+ * None depends on the number of threads, and tasks' sums are added in their order.
  */
-enum { LANES = 16, PIECE_ROWS = 256, STEP_ROWS = 32, STRIP = 32, MAX_TASKS = 32 };
-enum { TASK_BYTES = 1 << 16, CACHE_BYTES = 12 << 20, STREAM_BYTES = 24 << 20, SERIAL_BYTES = 1 << 15 };
+enum { LANES = 16, PIECE_ROWS = 256, CALL_ROWS = 64, STRIP = 32, MAX_TASKS = 32 };
+enum {
+    RUN_BYTES = 1 << 12,
+    TASK_BYTES = 1 << 16,
+    SERIAL_BYTES = 1 << 15,
+    CACHE_BYTES = 12 << 20,
+    STREAM_BYTES = 4 << 20,
+    STREAM_BYTES_BF16 = 12 << 20 /* half lines at a time: less is gained */
+};
 
-enum { MEAN, FACTOR, SHIFT, CORRECTION, SLOPE, COEFFICIENTS }; /* per tile, LANES each; see apply_rows, gradient_rows */
-enum { X, Y, G, G2, INPUTS };                                  /* forward: r is Y */
+enum {
+    MEAN,
+    FACTOR,
+    SHIFT,
+    CORRECTION,
+    SLOPE,
+    COEFFICIENTS
+};                            /* per tile, LANES each; see apply_body and gradient_body */
+enum { X, Y, G, G2, INPUTS }; /* forward: r is Y */
 enum { D, OUT, OUTPUTS };
 enum { REDUCE = 1, MAP = 2 };
 
@@ -50,34 +65,27 @@ ALWAYS_INLINE float get(const void *p, int64_t i, int bf16)
     return bf16 ? sslcv__f32_from_bf16(((const uint16_t *)p)[i]) : ((const float *)p)[i];
 }
 
-/* Past the caches, for arrays that would not be found there anyway: an ordinary store reads its line first. */
-ALWAYS_INLINE void put_row(void *p, int64_t at, const float *row, int bf16, int stream)
+/* stream: past the caches, for arrays that would not be found there anyway: an ordinary store reads its line first. */
+ALWAYS_INLINE void put_row(void *p, int64_t at, const float *row, int bf16, int32_t stream)
 {
+    uint16_t half[LANES];
     int l;
 
-    if (bf16) {
-        uint16_t half[LANES];
-
-        for (l = 0; l < LANES; l++) half[l] = sslcv__f32_to_bf16(row[l]);
-#if defined(__SSE2__)
-        if (stream) {
-            for (l = 0; l < 2; l++) {
-                _mm_stream_si128((__m128i *)((uint16_t *)p + at) + l, _mm_loadu_si128((const __m128i *)half + l));
-            }
-            return;
-        }
-#endif
-        memcpy((uint16_t *)p + at, half, sizeof half);
-        return;
-    }
+    for (l = 0; l < LANES && bf16; l++) half[l] = sslcv__f32_to_bf16(row[l]);
 #if defined(__SSE2__)
     if (stream) {
-        for (l = 0; l < 4; l++) _mm_stream_ps((float *)p + at + 4 * l, _mm_loadu_ps(row + 4 * l));
+        for (l = 0; l < 4 && !bf16; l++) _mm_stream_ps((float *)p + at + 4 * l, _mm_loadu_ps(row + 4 * l));
+        for (l = 0; l < 2 && bf16; l++) {
+            _mm_stream_si128((__m128i *)((uint16_t *)p + at) + l, _mm_loadu_si128((const __m128i *)half + l));
+        }
         return;
     }
 #endif
     (void)stream;
-    memcpy((float *)p + at, row, LANES * sizeof *row);
+    if (bf16)
+        memcpy((uint16_t *)p + at, half, sizeof half);
+    else
+        memcpy((float *)p + at, row, LANES * sizeof *row);
 }
 
 /* sum += x - k, squares += (x - k)^2. */
@@ -125,10 +133,11 @@ SSLCV__CLONES static void statistics_bf16(const rows *v, const float *k, sums s)
 
 /* y = [relu]((x - mean) factor + shift [+ r]). What is not a number stays so behind the ReLU. */
 ALWAYS_INLINE void apply_body(const rows *view, const float *restrict mean, const float *restrict factor,
-                              const float *restrict shift, int adds, int relu, int stream, int bf16)
+                              const float *restrict shift, int adds, int bf16)
 {
     const rows v = *view; /* a copy that no store can change */
     const void *x = v.in[X], *r = v.in[Y];
+    const float least = v.relu ? 0.0f : -INFINITY;
     int64_t n, i;
     int l;
 
@@ -142,44 +151,30 @@ ALWAYS_INLINE void apply_body(const rows *view, const float *restrict mean, cons
                 float y = (get(x, at + l, bf16) - mean[l]) * factor[l] + shift[l];
 
                 if (adds) y += get(r, at + l, bf16);
-                if (relu) y = y < 0.0f ? 0.0f : y;
-                row[l] = y;
+                row[l] = y < least ? least : y;
             }
-            put_row(v.out[OUT], at, row, bf16, stream);
+            put_row(v.out[OUT], at, row, bf16, v.stream);
         }
     }
 }
 
-/* One call for each combination, so that no test is left inside the loops. */
-ALWAYS_INLINE void apply_select(const rows *v, coefficients c, int stream, int bf16)
+/* One body for each combination, so that no test is left inside the innermost loops. */
+ALWAYS_INLINE void apply_select(const rows *v, coefficients c, int bf16)
 {
-    if (v->in[Y]) {
-        if (v->relu)
-            apply_body(v, c[MEAN], c[FACTOR], c[SHIFT], 1, 1, stream, bf16);
-        else
-            apply_body(v, c[MEAN], c[FACTOR], c[SHIFT], 1, 0, stream, bf16);
-    } else {
-        if (v->relu)
-            apply_body(v, c[MEAN], c[FACTOR], c[SHIFT], 0, 1, stream, bf16);
-        else
-            apply_body(v, c[MEAN], c[FACTOR], c[SHIFT], 0, 0, stream, bf16);
-    }
+    if (v->in[Y])
+        apply_body(v, c[MEAN], c[FACTOR], c[SHIFT], 1, bf16);
+    else
+        apply_body(v, c[MEAN], c[FACTOR], c[SHIFT], 0, bf16);
 }
 
 SSLCV__CLONES static void apply_f32(const rows *v, coefficients c)
 {
-    if (v->stream)
-        apply_select(v, c, 1, 0);
-    else
-        apply_select(v, c, 0, 0);
+    apply_select(v, c, 0);
 }
 
 SSLCV__CLONES static void apply_bf16(const rows *v, coefficients c)
 {
-    if (v->stream)
-        apply_select(v, c, 1, 1);
-    else
-        apply_select(v, c, 0, 1);
+    apply_select(v, c, 1);
 }
 
 /* d of one element, whose x - mean is given. */
@@ -194,9 +189,9 @@ ALWAYS_INLINE float masked(const rows *v, int64_t at, float centred, float facto
     return d;
 }
 
-/* sum += d, products += d (x - mean). */
+/* sum += d, products += d (x - mean); d is kept where it is wanted. */
 ALWAYS_INLINE void sums_body(const rows *view, coefficients c, float *restrict sum, float *restrict products, int mask,
-                             int two, int bf16)
+                             int two, int keeps, int bf16)
 {
     const rows v = *view; /* a copy that no store can change */
     const float *restrict mean = c[MEAN], *restrict f = c[FACTOR], *restrict s = c[SHIFT];
@@ -209,23 +204,32 @@ ALWAYS_INLINE void sums_body(const rows *view, coefficients c, float *restrict s
         int64_t at = n * v.image_stride;
 
         for (i = 0; i + 2 <= v.count; i += 2, at += 2 * step) {
+            float da[LANES], db[LANES];
+
             for (l = 0; l < LANES; l++) {
                 const float xa = get(x, at + l, bf16) - mean[l], xb = get(x, at + step + l, bf16) - mean[l];
-                const float a = masked(&v, at + l, xa, f[l], s[l], mask, two, bf16);
-                const float b = masked(&v, at + step + l, xb, f[l], s[l], mask, two, bf16);
 
-                sum[l] += a + b;
-                products[l] += a * xa + b * xb;
+                da[l] = masked(&v, at + l, xa, f[l], s[l], mask, two, bf16);
+                db[l] = masked(&v, at + step + l, xb, f[l], s[l], mask, two, bf16);
+                sum[l] += da[l] + db[l];
+                products[l] += da[l] * xa + db[l] * xb;
+            }
+            if (keeps) {
+                put_row(v.out[D], at, da, bf16, v.stream);
+                put_row(v.out[D], at + step, db, bf16, v.stream);
             }
         }
         for (; i < v.count; i++, at += step) {
+            float da[LANES];
+
             for (l = 0; l < LANES; l++) {
                 const float xa = get(x, at + l, bf16) - mean[l];
-                const float a = masked(&v, at + l, xa, f[l], s[l], mask, two, bf16);
 
-                sum[l] += a;
-                products[l] += a * xa;
+                da[l] = masked(&v, at + l, xa, f[l], s[l], mask, two, bf16);
+                sum[l] += da[l];
+                products[l] += da[l] * xa;
             }
+            if (keeps) put_row(v.out[D], at, da, bf16, v.stream);
         }
     }
 }
@@ -244,53 +248,46 @@ ALWAYS_INLINE void gradient_body(const rows *view, coefficients c, int mask, int
         int64_t at = n * v.image_stride;
 
         for (i = 0; i < v.count; i++, at += v.stride) {
-            float d[LANES], row[LANES];
+            float row[LANES];
 
             for (l = 0; l < LANES; l++) {
                 const float centred = get(x, at + l, bf16) - mean[l];
+                const float d = masked(&v, at + l, centred, f[l], s[l], mask, two, bf16);
 
-                d[l] = masked(&v, at + l, centred, f[l], s[l], mask, two, bf16);
-                row[l] = d[l] * f[l] - correction[l] - centred * slope[l];
+                row[l] = d * f[l] - correction[l] - centred * slope[l];
             }
-            if (v.out[D]) {
-                if (v.stream)
-                    put_row(v.out[D], at, d, bf16, 1);
-                else
-                    put_row(v.out[D], at, d, bf16, 0);
-            }
-            if (v.out[OUT]) {
-                if (v.stream)
-                    put_row(v.out[OUT], at, row, bf16, 1);
-                else
-                    put_row(v.out[OUT], at, row, bf16, 0);
-            }
+            put_row(v.out[OUT], at, row, bf16, v.stream);
         }
     }
 }
 
-ALWAYS_INLINE void sums_masks(const rows *v, coefficients c, sums s, int two, int bf16)
+ALWAYS_INLINE void sums_masks(const rows *v, coefficients c, sums s, int two, int keeps, int bf16)
 {
     switch (v->mask) {
-    case SSLCV__NORM_MASK_Y: sums_body(v, c, s[0], s[1], SSLCV__NORM_MASK_Y, two, bf16); break;
-    case SSLCV__NORM_MASK_X: sums_body(v, c, s[0], s[1], SSLCV__NORM_MASK_X, two, bf16); break;
-    default: sums_body(v, c, s[0], s[1], SSLCV__NORM_MASK_NONE, two, bf16); break;
+    case SSLCV__NORM_MASK_Y: sums_body(v, c, s[0], s[1], SSLCV__NORM_MASK_Y, two, keeps, bf16); break;
+    case SSLCV__NORM_MASK_X: sums_body(v, c, s[0], s[1], SSLCV__NORM_MASK_X, two, keeps, bf16); break;
+    default: sums_body(v, c, s[0], s[1], SSLCV__NORM_MASK_NONE, two, keeps, bf16); break;
+    }
+}
+
+ALWAYS_INLINE void sums_select(const rows *v, coefficients c, sums s, int bf16)
+{
+    switch ((v->in[G2] != NULL) + 2 * (v->out[D] != NULL)) {
+    case 0: sums_masks(v, c, s, 0, 0, bf16); break;
+    case 1: sums_masks(v, c, s, 1, 0, bf16); break;
+    case 2: sums_masks(v, c, s, 0, 1, bf16); break;
+    default: sums_masks(v, c, s, 1, 1, bf16); break;
     }
 }
 
 SSLCV__CLONES static void sums_f32(const rows *v, coefficients c, sums s)
 {
-    if (v->in[G2])
-        sums_masks(v, c, s, 1, 0);
-    else
-        sums_masks(v, c, s, 0, 0);
+    sums_select(v, c, s, 0);
 }
 
 SSLCV__CLONES static void sums_bf16(const rows *v, coefficients c, sums s)
 {
-    if (v->in[G2])
-        sums_masks(v, c, s, 1, 1);
-    else
-        sums_masks(v, c, s, 0, 1);
+    sums_select(v, c, s, 1);
 }
 
 ALWAYS_INLINE void gradient_masks(const rows *v, coefficients c, int two, int bf16)
@@ -302,29 +299,31 @@ ALWAYS_INLINE void gradient_masks(const rows *v, coefficients c, int two, int bf
     }
 }
 
-SSLCV__CLONES static void gradient_f32(const rows *v, coefficients c)
+ALWAYS_INLINE void gradient_select(const rows *v, coefficients c, int bf16)
 {
     if (v->in[G2])
-        gradient_masks(v, c, 1, 0);
+        gradient_masks(v, c, 1, bf16);
     else
-        gradient_masks(v, c, 0, 0);
+        gradient_masks(v, c, 0, bf16);
+}
+
+SSLCV__CLONES static void gradient_f32(const rows *v, coefficients c)
+{
+    gradient_select(v, c, 0);
 }
 
 SSLCV__CLONES static void gradient_bf16(const rows *v, coefficients c)
 {
-    if (v->in[G2])
-        gradient_masks(v, c, 1, 1);
-    else
-        gradient_masks(v, c, 0, 1);
+    gradient_select(v, c, 1);
 }
 
 /* ---- the shape as rows ---- */
 
 typedef struct form {
     int64_t size;                                   /* bytes of an element */
-    int64_t groups, units;                          /* units: of a group */
-    int64_t unit_stride;                            /* elements */
-    int64_t tiles, last_lanes;                      /* tiles of a unit, lanes of the last of them */
+    int64_t groups, tiles;                          /* tiles: of a group */
+    int64_t units, unit_tiles;                      /* units of a group, tiles of a unit; the last may have fewer */
+    int64_t block, block_tiles, last_lanes;         /* tiles of a block of channels, lanes of the last of them */
     int64_t width;                                  /* channels of a tile: LANES, or fewer that repeat */
     int64_t images, image_stride, rows, row_stride; /* of a group; rows of LANES lanes */
     int64_t tail;                                   /* lanes behind the last full row of an image */
@@ -344,90 +343,120 @@ static int64_t between(int64_t value, int64_t lowest, int64_t highest)
     return value < lowest ? lowest : value > highest ? highest : value;
 }
 
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void cut(form *f)
+{
+    const int64_t all_rows = f->rows + (f->tail > 0), run_bytes = all_rows * LANES * f->size;
+
+    f->unit_tiles = f->block_tiles > 1 ? f->block_tiles : between(RUN_BYTES / run_bytes, 1, f->tiles);
+    f->units = divide_up(f->tiles, f->unit_tiles);
+    f->images_per_piece = between(PIECE_ROWS / all_rows, 1, f->images);
+    f->pieces_per_image = f->images_per_piece > 1 ? 1 : divide_up(all_rows, PIECE_ROWS);
+    f->pieces = divide_up(f->images, f->images_per_piece) * f->pieces_per_image;
+    f->unit_bytes = f->images * f->unit_tiles * run_bytes;
+    f->tasks = between(f->unit_bytes / TASK_BYTES, 1, smaller(f->pieces, MAX_TASKS));
+}
+
 static form form_of(const sslcv__norm_shape *shape)
 {
     /* Maps of one pixel are rows of channels, with their padding, whatever they are called. */
     const int rows_of_channels = shape->pixels == 1 && shape->block_stride == shape->block;
-    const int64_t block = rows_of_channels ? divide_up(shape->channels, shape->block) * shape->block : shape->block;
+    const int64_t padded = divide_up(shape->channels, shape->block) * shape->block;
     const int64_t pixel_stride = rows_of_channels ? shape->batch_stride : shape->pixel_stride;
     form f = {.size = shape->bf16 ? 2 : 4, .groups = shape->groups};
-    int64_t pixels = shape->pixels, all_rows;
+    int64_t pixels = shape->pixels;
 
+    f.block = rows_of_channels ? padded : shape->block;
     f.images = shape->batch / shape->groups;
     f.count = f.images * pixels;
-    f.units = divide_up(shape->channels, block);
-    f.unit_stride = shape->block_stride;
     f.image_stride = shape->batch_stride;
     if (shape->batch_stride == pixels * pixel_stride) { /* nothing lies between the images: they are as one */
         pixels *= f.images;
         f.image_stride *= f.images;
         f.images = 1;
     }
-    if (block < LANES && LANES % block == 0 && pixel_stride == block) {
-        f.width = block;
-        f.tiles = 1;
+    if (f.block < LANES && LANES % f.block == 0 && pixel_stride == f.block) {
+        f.width = f.block;
+        f.block_tiles = 1;
         f.last_lanes = LANES;
-        f.rows = pixels * block / LANES;
+        f.rows = pixels * f.block / LANES;
         f.row_stride = LANES;
-        f.tail = pixels * block % LANES;
+        f.tail = pixels * f.block % LANES;
     } else {
         f.width = LANES;
-        f.tiles = divide_up(block, LANES);
-        f.last_lanes = block - (f.tiles - 1) * LANES;
+        f.block_tiles = divide_up(f.block, LANES);
+        f.last_lanes = f.block - (f.block_tiles - 1) * LANES;
         f.rows = pixels;
         f.row_stride = pixel_stride;
     }
-    all_rows = f.rows + (f.tail > 0);
-    f.images_per_piece = between(PIECE_ROWS / all_rows, 1, f.images);
-    f.pieces_per_image = f.images_per_piece > 1 ? 1 : divide_up(all_rows, PIECE_ROWS);
-    f.pieces = divide_up(f.images, f.images_per_piece) * f.pieces_per_image;
-    f.unit_bytes = f.images * all_rows * f.tiles * LANES * f.size;
-    f.tasks = between(f.unit_bytes / TASK_BYTES, 1, f.pieces < MAX_TASKS ? f.pieces : MAX_TASKS);
+    f.tiles = divide_up(shape->channels, f.block) * f.block_tiles;
+    cut(&f);
     return f;
 }
 
-/* Channel of a lane of a tile of a unit; -1: padding. */
-static int64_t channel_of(const sslcv__norm_shape *shape, const form *f, int64_t unit, int64_t tile, int64_t lane)
+/* Where a tile begins, in the first pixel of an image. */
+static int64_t tile_at(const sslcv__norm_shape *shape, const form *f, int64_t tile)
 {
-    const int64_t width = f->units == 1 ? shape->channels : shape->block;
-    const int64_t within = tile * LANES + lane % f->width;
-    const int64_t channel = unit * width + within;
+    return tile / f->block_tiles * shape->block_stride + tile % f->block_tiles * LANES;
+}
 
-    return within < width && channel < shape->channels ? channel : -1;
+/* Channel of a lane; -1: padding. */
+static int64_t channel_of(const sslcv__norm_shape *shape, const form *f, int64_t tile, int64_t lane)
+{
+    const int64_t within = tile % f->block_tiles * LANES + lane % f->width;
+    const int64_t channel = tile / f->block_tiles * f->block + within;
+
+    return within < f->block && channel < shape->channels ? channel : -1;
+}
+
+/* Tiles of a unit: all have as many, but the last. */
+static int64_t tiles_of(const form *f, int64_t unit)
+{
+    return smaller(f->unit_tiles, f->tiles - unit * f->unit_tiles);
 }
 
 /* ---- a job: what to do with the arrays ---- */
+
+/* One way over the arrays. */
+typedef struct pass {
+    const char *in[INPUTS];
+    char *out; /* D of the first pass, OUT of the second */
+    int32_t mask, stream;
+} pass;
 
 typedef struct job {
     const sslcv__norm_shape *shape;
     form f;
     const sslcv__norm_affine *affine; /* NULL: statistics alone */
-    const char *in[INPUTS];
-    char *out[OUTPUTS];
+    pass reduce, map;
     float *mean, *variance; /* results of statistics */
     int32_t what;           /* REDUCE, MAP */
-    int32_t backward;
-    int32_t relu, mask, given, stream;
-    float (*table)[COEFFICIENTS][LANES]; /* (groups, units, tiles) */
-    double (*totals)[2][LANES];          /* (groups, units, tiles) */
-    double (*parts)[2][LANES];           /* (groups, units, tasks, tiles) */
+    int32_t backward, relu, given;
+    float (*table)[COEFFICIENTS][LANES]; /* (groups, tiles) */
+    double (*totals)[2][LANES];          /* (groups, tiles) */
+    double (*parts)[2][LANES];           /* (groups, units, tasks, unit_tiles) */
 } job;
 
 static int64_t table_bytes(const form *f)
 {
-    return f->groups * f->units * f->tiles * (int64_t)sizeof(float[COEFFICIENTS][LANES]);
+    return f->groups * f->tiles * (int64_t)sizeof(float[COEFFICIENTS][LANES]);
 }
 
 static int64_t totals_bytes(const form *f)
 {
-    return f->groups * f->units * f->tiles * (int64_t)sizeof(double[2][LANES]);
+    return f->groups * f->tiles * (int64_t)sizeof(double[2][LANES]);
 }
 
 int64_t sslcv__norm_scratch_bytes(const sslcv__norm_shape *shape)
 {
     const form f = form_of(shape);
+    const int64_t parts = f.groups * f.units * f.tasks * f.unit_tiles * (int64_t)sizeof(double[2][LANES]);
 
-    return table_bytes(&f) + totals_bytes(&f) * (1 + f.tasks);
+    return table_bytes(&f) + totals_bytes(&f) + parts;
 }
 
 static job new_job(const sslcv__norm_shape *shape, const sslcv__norm_affine *affine, void *scratch)
@@ -440,7 +469,7 @@ static job new_job(const sslcv__norm_shape *shape, const sslcv__norm_affine *aff
     return j;
 }
 
-/* ---- tiles that are not 16 lanes wide are worked on in a copy, in f32 ---- */
+/* ---- calls of the loops ---- */
 
 typedef struct run {
     int64_t at; /* first element */
@@ -450,18 +479,13 @@ typedef struct run {
 
 static void call(const job *j, int what, const rows *v, int bf16, coefficients c, sums s)
 {
-    if (what == REDUCE && j->backward)
-        (bf16 ? sums_bf16 : sums_f32)(v, c, s);
-    else if (what == REDUCE)
-        (bf16 ? statistics_bf16 : statistics_f32)(v, c[MEAN], s);
-    else if (j->backward)
-        (bf16 ? gradient_bf16 : gradient_f32)(v, c);
-    else
-        (bf16 ? apply_bf16 : apply_f32)(v, c);
+    if (what == REDUCE && j->backward) (bf16 ? sums_bf16 : sums_f32)(v, c, s);
+    if (what == REDUCE && !j->backward) (bf16 ? statistics_bf16 : statistics_f32)(v, c[MEAN], s);
+    if (what == MAP && j->backward) (bf16 ? gradient_bf16 : gradient_f32)(v, c);
+    if (what == MAP && !j->backward) (bf16 ? apply_bf16 : apply_f32)(v, c);
 }
 
-/* Lanes that are missing are such that they add nothing to any sum. */
-static void copy_in(const job *j, const char *array, const run *r, int64_t at, int64_t count, const float *fill,
+static void copy_in(const char *array, int bf16, const run *r, int64_t at, int64_t count, const float *fill,
                     float (*copy)[LANES])
 {
     int64_t i, l;
@@ -470,76 +494,71 @@ static void copy_in(const job *j, const char *array, const run *r, int64_t at, i
         const int64_t first = at + i * r->stride;
 
         memcpy(copy[i], fill, sizeof copy[i]);
-        if (j->shape->bf16) {
-            const uint16_t *from = (const uint16_t *)array + first;
-            for (l = 0; l < r->lanes; l++) copy[i][l] = sslcv__f32_from_bf16(from[l]);
-        } else {
-            memcpy(copy[i], (const float *)array + first, (size_t)r->lanes * sizeof(float));
-        }
+        for (l = 0; l < r->lanes; l++) copy[i][l] = get(array, first + l, bf16);
     }
 }
 
-static void copy_out(const job *j, char *array, const run *r, int64_t at, int64_t count, float (*copy)[LANES])
+static void copy_out(char *array, int bf16, const run *r, int64_t at, int64_t count, float (*copy)[LANES])
 {
     int64_t i, l;
 
     for (i = 0; i < count; i++) {
         const int64_t first = at + i * r->stride;
 
-        if (j->shape->bf16) {
-            uint16_t *to = (uint16_t *)array + first;
-            for (l = 0; l < r->lanes; l++) to[l] = sslcv__f32_to_bf16(copy[i][l]);
-        } else {
-            memcpy((float *)array + first, copy[i], (size_t)r->lanes * sizeof(float));
+        for (l = 0; l < r->lanes; l++) {
+            if (bf16)
+                ((uint16_t *)array)[first + l] = sslcv__f32_to_bf16(copy[i][l]);
+            else
+                ((float *)array)[first + l] = copy[i][l];
         }
     }
 }
 
-static void call_in_copy(const job *j, int what, const run *r, coefficients c, sums s)
+/* Tiles that are not 16 lanes wide, in a copy, in f32. Lanes that are missing are such that they add to no sum. */
+static void call_in_copy(const job *j, int what, const pass *p, const run *r, coefficients c, sums s)
 {
     enum { COPY_ROWS = 16 };
     static const float zeros[LANES] = {0};
-    float in[INPUTS][COPY_ROWS][LANES], out[OUTPUTS][COPY_ROWS][LANES];
-    rows v = {.images = 1, .stride = LANES, .relu = j->relu, .mask = j->mask};
+    const int bf16 = j->shape->bf16, result = what == REDUCE ? D : OUT;
+    float in[INPUTS][COPY_ROWS][LANES], out[COPY_ROWS][LANES];
+    rows v = {.images = 1, .stride = LANES, .relu = j->relu, .mask = p->mask};
     int64_t n, i;
     int a;
 
-    for (a = 0; a < INPUTS; a++) v.in[a] = j->in[a] ? in[a] : NULL;
-    for (a = 0; a < OUTPUTS; a++) v.out[a] = j->out[a] ? out[a] : NULL;
+    for (a = 0; a < INPUTS; a++) v.in[a] = p->in[a] ? in[a] : NULL;
+    v.out[result] = p->out ? out : NULL;
     for (n = 0; n < r->images; n++) {
         for (i = 0; i < r->rows; i += COPY_ROWS) {
             const int64_t at = r->at + n * r->image_stride + i * r->stride;
 
-            v.count = r->rows - i < COPY_ROWS ? r->rows - i : COPY_ROWS;
+            v.count = smaller(r->rows - i, COPY_ROWS);
             for (a = 0; a < INPUTS; a++) {
-                if (j->in[a]) copy_in(j, j->in[a], r, at, v.count, a == X ? c[MEAN] : zeros, in[a]);
+                if (p->in[a]) copy_in(p->in[a], bf16, r, at, v.count, a == X ? c[MEAN] : zeros, in[a]);
             }
             call(j, what, &v, 0, c, s);
-            for (a = 0; a < OUTPUTS && what == MAP; a++) {
-                if (j->out[a]) copy_out(j, j->out[a], r, at, v.count, out[a]);
-            }
+            if (p->out) copy_out(p->out, bf16, r, at, v.count, out);
         }
     }
 }
 
 static void call_rows(const job *j, int what, const run *r, coefficients c, sums s)
 {
+    const pass *p = what == REDUCE ? &j->reduce : &j->map;
     rows v = {.images = r->images,
               .image_stride = r->image_stride,
               .count = r->rows,
               .stride = r->stride,
               .relu = j->relu,
-              .mask = j->mask,
-              .stream = j->stream};
+              .mask = p->mask,
+              .stream = p->stream};
     int a;
 
-    if (r->rows == 0) return;
     if (r->lanes < LANES) {
-        call_in_copy(j, what, r, c, s);
+        call_in_copy(j, what, p, r, c, s);
         return;
     }
-    for (a = 0; a < INPUTS; a++) v.in[a] = j->in[a] ? j->in[a] + r->at * j->f.size : NULL;
-    for (a = 0; a < OUTPUTS; a++) v.out[a] = j->out[a] ? j->out[a] + r->at * j->f.size : NULL;
+    for (a = 0; a < INPUTS; a++) v.in[a] = p->in[a] ? p->in[a] + r->at * j->f.size : NULL;
+    if (p->out) v.out[what == REDUCE ? D : OUT] = p->out + r->at * j->f.size;
     call(j, what, &v, j->shape->bf16, c, s);
 }
 
@@ -547,89 +566,88 @@ static void call_rows(const job *j, int what, const run *r, coefficients c, sums
 
 typedef struct piece {
     int64_t images, first_row, rows; /* full rows of each image */
-    int64_t at;                      /* of the first image's row 0, tile 0 */
+    int64_t at;                      /* of the first image's first pixel and channel */
     int64_t tail;                    /* lanes behind the last row, else 0 */
 } piece;
 
-static piece piece_of(const job *j, int64_t group, int64_t unit, int64_t index)
+static piece piece_of(const job *j, int64_t group, int64_t index)
 {
     const form *f = &j->f;
     const int64_t image = index / f->pieces_per_image * f->images_per_piece, part = index % f->pieces_per_image;
     const int64_t batch = j->shape->batch / f->groups; /* images of a group, also where they are as one */
-    piece p = {0};
+    piece p = {.images = smaller(f->images - image, f->images_per_piece), .rows = f->rows, .tail = f->tail};
 
-    p.images = f->images - image < f->images_per_piece ? f->images - image : f->images_per_piece;
-    if (f->pieces_per_image == 1) {
-        p.rows = f->rows;
-        p.tail = f->tail;
-    } else {
+    if (f->pieces_per_image > 1) {
         p.first_row = part * PIECE_ROWS;
-        p.rows = f->rows - p.first_row < PIECE_ROWS ? f->rows - p.first_row : PIECE_ROWS;
-        if (part == f->pieces_per_image - 1) p.tail = f->tail;
+        p.rows = smaller(f->rows - p.first_row, PIECE_ROWS);
+        if (part < f->pieces_per_image - 1) p.tail = 0;
     }
-    p.at = group * batch * j->shape->batch_stride + image * f->image_stride + unit * f->unit_stride;
+    p.at = group * batch * j->shape->batch_stride + image * f->image_stride;
     return p;
 }
 
-/* Rows of a strip of tiles. Tiles side by side take turns every few rows, so that memory is read in its order. */
-static void strip_rows(const job *j, int what, const piece *p, int64_t first_tile, int64_t tiles,
-                       float (*const c)[COEFFICIENTS][LANES], float (*const s)[2][LANES])
+/* Tiles side by side: first to first + count of a group. */
+typedef struct strip {
+    int64_t first, count;
+    float (*c)[COEFFICIENTS][LANES];
+} strip;
+
+/* Tiles take turns every few rows, so that memory is read more or less in its order. */
+static void strip_rows(const job *j, int what, const piece *p, const strip *tiles, float (*s)[2][LANES])
 {
     const form *f = &j->f;
-    const int64_t step = f->tiles == 1 ? p->rows : STEP_ROWS;
-    const int64_t together = f->tiles == 1 ? p->images : 1; /* images of one call */
+    const int alone = f->unit_tiles == 1;
+    const int64_t step = alone ? p->rows : smaller(p->rows, CALL_ROWS);
+    const int64_t together = alone ? p->images : step < CALL_ROWS ? CALL_ROWS / between(step, 1, CALL_ROWS) : 1;
     int64_t n, i, t;
 
     for (n = 0; n < p->images; n += together) {
+        run r = {.images = smaller(p->images - n, together), .image_stride = f->image_stride, .stride = f->row_stride};
+
         for (i = 0; i < p->rows; i += step) {
-            for (t = 0; t < tiles; t++) {
-                const int64_t row = (p->first_row + i) * f->row_stride;
-                const run r = {.at = p->at + n * f->image_stride + row + (first_tile + t) * LANES,
-                               .images = together,
-                               .image_stride = f->image_stride,
-                               .rows = p->rows - i < step ? p->rows - i : step,
-                               .stride = f->row_stride,
-                               .lanes = first_tile + t == f->tiles - 1 ? f->last_lanes : LANES};
-                call_rows(j, what, &r, (coefficients)c[t], s ? s[t] : NULL);
+            r.rows = smaller(p->rows - i, step);
+            for (t = 0; t < tiles->count; t++) {
+                const int64_t tile = tiles->first + t, row = p->first_row + i;
+
+                r.at = p->at + n * f->image_stride + row * f->row_stride + tile_at(j->shape, f, tile);
+                r.lanes = tile % f->block_tiles == f->block_tiles - 1 ? f->last_lanes : LANES;
+                call_rows(j, what, &r, (coefficients)tiles->c[t], s ? s[t] : NULL);
             }
         }
-    }
-    if (p->tail) {
-        const run r = {.at = p->at + f->rows * f->row_stride,
-                       .images = p->images,
-                       .image_stride = f->image_stride,
-                       .rows = 1,
-                       .stride = LANES,
-                       .lanes = p->tail};
-        call_rows(j, what, &r, (coefficients)c[0], s ? s[0] : NULL);
+        for (t = 0; t < tiles->count && p->tail; t++) {
+            r.rows = 1;
+            r.at = p->at + n * f->image_stride + f->rows * f->row_stride + tile_at(j->shape, f, tiles->first + t);
+            r.lanes = p->tail;
+            call_rows(j, what, &r, (coefficients)tiles->c[t], s ? s[t] : NULL);
+        }
     }
 }
 
 /*
  * Squares are taken of distances to the mean k of the piece's first rows. They exceed those to the mean of the piece by
- * 16 times at most, as those first rows are among them: so little is lost when sums of f32 are brought to the exact mean,
- * whatever the data. In double they are then moved to the distance from one value for the whole channel.
+ * 16 times at most, as those first rows are among them: so little is lost when sums of f32 are brought to the exact
+ * mean, whatever the data. In double they are then moved to the distance from one value for the whole channel.
  */
-static void reduce_statistics(const job *j, const piece *p, int64_t first_tile, int64_t tiles,
-                              float (*const c)[COEFFICIENTS][LANES], double (*const part)[2][LANES])
+static void reduce_statistics(const job *j, const piece *p, const strip *tiles, double (*part)[2][LANES])
 {
-    const piece first = {.images = 1, .first_row = p->first_row, .rows = p->rows < 16 ? p->rows : 16, .at = p->at};
+    const piece first = {.images = 1, .first_row = p->first_row, .rows = smaller(p->rows, 16), .at = p->at};
     float k[STRIP][COEFFICIENTS][LANES], s[STRIP][2][LANES];
+    const strip shifted = {tiles->first, tiles->count, k};
     int64_t t, l;
 
-    memset(s, 0, (size_t)tiles * sizeof *s);
-    if (first.rows) strip_rows(j, REDUCE, &first, first_tile, tiles, c, s);
-    for (t = 0; t < tiles; t++) {
+    memset(s, 0, (size_t)tiles->count * sizeof *s);
+    strip_rows(j, REDUCE, &first, tiles, s);
+    for (t = 0; t < tiles->count; t++) {
         for (l = 0; l < LANES; l++) {
-            k[t][MEAN][l] = c[t][MEAN][l] + (first.rows ? s[t][0][l] / (float)first.rows : 0.0f);
+            k[t][MEAN][l] = tiles->c[t][MEAN][l] + (first.rows ? s[t][0][l] / (float)first.rows : 0.0f);
         }
     }
-    memset(s, 0, (size_t)tiles * sizeof *s);
-    strip_rows(j, REDUCE, p, first_tile, tiles, k, s);
-    for (t = 0; t < tiles; t++) {
+    memset(s, 0, (size_t)tiles->count * sizeof *s);
+    strip_rows(j, REDUCE, p, &shifted, s);
+    for (t = 0; t < tiles->count; t++) {
         for (l = 0; l < LANES; l++) {
             const double count = (double)(p->images * (p->rows + (l < p->tail)));
-            const double moved = (double)k[t][MEAN][l] - (double)c[t][MEAN][l], sum = s[t][0][l];
+            const double moved = (double)k[t][MEAN][l] - (double)tiles->c[t][MEAN][l], sum = s[t][0][l];
 
             part[t][0][l] += sum + count * moved;
             part[t][1][l] += (double)s[t][1][l] + moved * (2.0 * sum + count * moved);
@@ -637,15 +655,14 @@ static void reduce_statistics(const job *j, const piece *p, int64_t first_tile, 
     }
 }
 
-static void reduce_gradient(const job *j, const piece *p, int64_t first_tile, int64_t tiles,
-                            float (*const c)[COEFFICIENTS][LANES], double (*const part)[2][LANES])
+static void reduce_gradient(const job *j, const piece *p, const strip *tiles, double (*part)[2][LANES])
 {
     float s[STRIP][2][LANES];
     int64_t t, l;
 
-    memset(s, 0, (size_t)tiles * sizeof *s);
-    strip_rows(j, REDUCE, p, first_tile, tiles, c, s);
-    for (t = 0; t < tiles; t++) {
+    memset(s, 0, (size_t)tiles->count * sizeof *s);
+    strip_rows(j, REDUCE, p, tiles, s);
+    for (t = 0; t < tiles->count; t++) {
         for (l = 0; l < LANES; l++) {
             part[t][0][l] += s[t][0][l];
             part[t][1][l] += s[t][1][l];
@@ -653,22 +670,25 @@ static void reduce_gradient(const job *j, const piece *p, int64_t first_tile, in
     }
 }
 
+static double (*parts_of(const job *j, int64_t u, int64_t task))[2][LANES]
+{
+    return j->parts + (u * j->f.tasks + task) * j->f.unit_tiles;
+}
+
 static void do_piece(const job *j, int what, int64_t u, int64_t task, int64_t index)
 {
     const form *f = &j->f;
-    const piece p = piece_of(j, u / f->units, u % f->units, index);
+    const int64_t group = u / f->units, unit = u % f->units, count = tiles_of(f, unit);
+    const piece p = piece_of(j, group, index);
     int64_t t;
 
-    for (t = 0; t < f->tiles; t += STRIP) {
-        const int64_t tiles = f->tiles - t < STRIP ? f->tiles - t : STRIP;
-        float(*const c)[COEFFICIENTS][LANES] = j->table + u * f->tiles + t;
-        double(*const part)[2][LANES] = j->parts + (u * f->tasks + task) * f->tiles + t;
+    for (t = 0; t < count; t += STRIP) {
+        const int64_t first = unit * f->unit_tiles + t;
+        const strip tiles = {first, smaller(count - t, STRIP), j->table + group * f->tiles + first};
 
-        if (what & REDUCE && j->backward)
-            reduce_gradient(j, &p, t, tiles, c, part);
-        else if (what & REDUCE)
-            reduce_statistics(j, &p, t, tiles, c, part);
-        if (what & MAP) strip_rows(j, MAP, &p, t, tiles, c, NULL);
+        if (what & REDUCE && j->backward) reduce_gradient(j, &p, &tiles, parts_of(j, u, task) + t);
+        if (what & REDUCE && !j->backward) reduce_statistics(j, &p, &tiles, parts_of(j, u, task) + t);
+        if (what & MAP) strip_rows(j, MAP, &p, &tiles, NULL);
     }
 }
 
@@ -679,10 +699,10 @@ static void do_task(const job *j, int what, int64_t u, int64_t task)
     const int64_t first = f->pieces * task / f->tasks, last = f->pieces * (task + 1) / f->tasks;
     int64_t i;
 
-    if (what & REDUCE) memset(j->parts + (u * f->tasks + task) * f->tiles, 0, (size_t)f->tiles * sizeof *j->parts);
+    if (what & REDUCE) memset(parts_of(j, u, task), 0, (size_t)f->unit_tiles * sizeof *j->parts);
     for (i = first; i < last; i++) do_piece(j, what, u, task, what == MAP ? last - 1 - (i - first) : i);
 #if defined(__SSE2__)
-    if (what & MAP && j->stream) _mm_sfence();
+    if (j->reduce.stream || j->map.stream) _mm_sfence();
 #endif
 }
 
@@ -700,40 +720,35 @@ static void set_affine(const job *j, int64_t group, int64_t channel, float (*c)[
 }
 
 /* Before the first pass: the affine map, or for statistics a value of each channel, its first. Padding gets zeros. */
-static void prepare(const job *j, int64_t u, int64_t tile)
+static void prepare(const job *j, int64_t group, int64_t tile)
 {
     const form *f = &j->f;
-    float(*c)[LANES] = j->table[u * f->tiles + tile];
-    const piece p = piece_of(j, u / f->units, u % f->units, 0);
+    const int64_t at = piece_of(j, group, 0).at + tile_at(j->shape, f, tile);
+    float(*c)[LANES] = j->table[group * f->tiles + tile];
     int64_t l;
 
     memset(c, 0, sizeof *j->table);
     for (l = 0; l < LANES; l++) {
-        const int64_t channel = channel_of(j->shape, f, u % f->units, tile, l);
-        const int64_t at = p.at + tile * LANES + l % f->width;
+        const int64_t channel = channel_of(j->shape, f, tile, l);
 
         if (channel < 0) continue;
         if (j->backward || !(j->what & REDUCE))
-            set_affine(j, u / f->units, channel, c, l);
+            set_affine(j, group, channel, c, l);
         else
-            c[MEAN][l] =
-                j->shape->bf16 ? sslcv__f32_from_bf16(((const uint16_t *)j->in[X])[at]) : ((const float *)j->in[X])[at];
+            c[MEAN][l] = get(j->reduce.in[X], at + l % f->width, j->shape->bf16);
     }
 }
 
-/* Between the passes: the tasks' sums in their order, and what follows from them. */
-static void finish(const job *j, int64_t u, int64_t tile)
+/* The tasks' sums in their order, of all lanes of a channel. */
+static void add_parts(const job *j, int64_t group, int64_t tile, double (*total)[LANES])
 {
     const form *f = &j->f;
-    const int64_t group = u / f->units;
-    const double share = 1.0 / (double)f->count;
-    float(*c)[LANES] = j->table[u * f->tiles + tile];
-    double(*total)[LANES] = j->totals[u * f->tiles + tile];
+    const int64_t u = group * f->units + tile / f->unit_tiles;
     int64_t i, l;
 
     memset(total, 0, sizeof *j->totals);
     for (i = 0; i < f->tasks; i++) {
-        double(*const part)[LANES] = j->parts[(u * f->tasks + i) * f->tiles + tile];
+        double(*const part)[LANES] = parts_of(j, u, i)[tile % f->unit_tiles];
         for (l = 0; l < LANES; l++) {
             total[0][l] += part[0][l];
             total[1][l] += part[1][l];
@@ -743,81 +758,60 @@ static void finish(const job *j, int64_t u, int64_t tile)
         total[0][l % f->width] += total[0][l];
         total[1][l % f->width] += total[1][l];
     }
+}
+
+/* Between the passes: sums, and what follows from them. */
+static void finish(const job *j, int64_t group, int64_t tile)
+{
+    const form *f = &j->f;
+    float(*c)[LANES] = j->table[group * f->tiles + tile];
+    double(*total)[LANES] = j->totals[group * f->tiles + tile];
+    int64_t l;
+
+    add_parts(j, group, tile, total);
     for (l = 0; l < LANES; l++) {
-        const int64_t channel = channel_of(j->shape, f, u % f->units, tile, l);
-        const double a = total[0][l % f->width] * share, b = total[1][l % f->width] * share;
+        const int64_t channel = channel_of(j->shape, f, tile, l), at = group * j->shape->channels + channel;
+        const double a = total[0][l % f->width] / (double)f->count, b = total[1][l % f->width] / (double)f->count;
 
         if (channel < 0) continue;
         if (j->backward) {
-            const int64_t at = group * j->shape->channels + channel;
-            const double inverse = 1.0 / ((double)j->affine->variance[at] + j->affine->epsilon);
-
-            if (j->given) continue;
-            c[CORRECTION][l] = (float)(c[FACTOR][l] * a);
-            c[SLOPE][l] = (float)(c[FACTOR][l] * inverse * b);
-        } else {
-            const int64_t at = group * j->shape->channels + channel;
+            c[CORRECTION][l] = j->given ? 0.0f : (float)(c[FACTOR][l] * a);
+            c[SLOPE][l] =
+                j->given ? 0.0f : (float)(c[FACTOR][l] * b / ((double)j->affine->variance[at] + j->affine->epsilon));
+            continue;
+        }
+        if (l < f->width) {
             const double spread = b - a * a;
 
-            if (l < f->width) {
-                j->mean[at] = (float)(c[MEAN][l] + a);
-                j->variance[at] = (float)(spread < 0.0 ? 0.0 : spread);
-            }
-            if (j->what & MAP) set_affine(j, group, channel, c, l);
+            j->mean[at] = (float)(c[MEAN][l] + a);
+            j->variance[at] = (float)(spread < 0.0 ? 0.0 : spread);
         }
+        if (j->what & MAP) set_affine(j, group, channel, c, l);
     }
+}
+
+static void finish_unit(const job *j, int64_t u)
+{
+    const int64_t unit = u % j->f.units, count = tiles_of(&j->f, unit);
+    int64_t t;
+
+    for (t = 0; t < count; t++) finish(j, u / j->f.units, unit * j->f.unit_tiles + t);
 }
 
 /* ---- the passes ---- */
 
-/* Arrays that are touched, each once. */
-static int64_t count_arrays(const job *j)
-{
-    int64_t count = 0;
-    int i, k;
-
-    for (i = 0; i < INPUTS; i++) count += j->in[i] != NULL;
-    for (k = 0; k < OUTPUTS; k++) {
-        int known = j->out[k] == NULL;
-
-        for (i = 0; i < INPUTS; i++) known |= j->out[k] == j->in[i];
-        count += !known;
-    }
-    return count;
-}
-
-/* Large results that replace no input and whose rows are aligned. */
-static int may_stream(const job *j)
-{
-    const form *f = &j->f;
-    const int64_t strides = f->image_stride | f->row_stride | f->unit_stride | j->shape->batch_stride;
-    int i, k, any = 0;
-
-    if (strides * f->size % 16 != 0 || f->unit_bytes * f->units * f->groups < STREAM_BYTES) return 0;
-    for (k = 0; k < OUTPUTS; k++) {
-        if (!j->out[k]) continue;
-        if ((uintptr_t)j->out[k] % 16 != 0) return 0;
-        for (i = 0; i < INPUTS; i++) {
-            if (j->out[k] == j->in[i]) return 0;
-        }
-        any = 1;
-    }
-    return any;
-}
-
 /* Both passes of a unit by one thread: nobody waits, and what is small is found in the core's own cache. */
 static void unit_by_unit(const job *j, int64_t units, int parallel)
 {
-    const form *f = &j->f;
     int64_t u;
 
 #pragma omp parallel for schedule(dynamic) if (parallel)
     for (u = 0; u < units; u++) {
         int64_t i;
 
-        for (i = 0; i < f->tasks; i++) do_task(j, REDUCE, u, i);
-        for (i = 0; i < f->tiles; i++) finish(j, u, i);
-        for (i = f->tasks - 1; i >= 0; i--) do_task(j, MAP, u, i);
+        for (i = 0; i < j->f.tasks; i++) do_task(j, REDUCE, u, i);
+        finish_unit(j, u);
+        for (i = j->f.tasks - 1; i >= 0; i--) do_task(j, MAP, u, i);
     }
 }
 
@@ -831,14 +825,13 @@ static void chunk_by_chunk(const job *j, int64_t units, int64_t chunk, int paral
         int64_t first;
 
         for (first = 0; first < units; first += chunk) {
-            const int64_t last = first + chunk < units ? first + chunk : units;
-            const int64_t tasks = (last - first) * f->tasks, tiles = (last - first) * f->tiles;
+            const int64_t count = smaller(chunk, units - first), tasks = count * f->tasks;
             int64_t i;
 
 #pragma omp for schedule(dynamic)
             for (i = 0; i < tasks; i++) do_task(j, REDUCE, first + i / f->tasks, i % f->tasks);
-#pragma omp for schedule(static)
-            for (i = 0; i < tiles; i++) finish(j, first + i / f->tiles, i % f->tiles);
+#pragma omp for schedule(dynamic)
+            for (i = 0; i < count; i++) finish_unit(j, first + i);
 #pragma omp for schedule(dynamic) nowait
             for (i = 0; i < tasks; i++) {
                 const int64_t back = tasks - 1 - i;
@@ -848,31 +841,49 @@ static void chunk_by_chunk(const job *j, int64_t units, int64_t chunk, int paral
     }
 }
 
-/* The map needs no sums, or there is only one of the two: one pass, piece by piece. */
+/* The map needs no sums, or there is only one of the two: one way over the arrays, piece by piece. */
 static void one_pass(const job *j, int64_t units, int parallel)
 {
-    const form *f = &j->f;
-    const int64_t tasks = units * f->tasks;
+    const int64_t tasks = units * j->f.tasks;
     int64_t i;
 
 #pragma omp parallel for schedule(dynamic) if (parallel)
-    for (i = 0; i < tasks; i++) do_task(j, j->what, i / f->tasks, i % f->tasks);
-    if (j->what & REDUCE) {
-        for (i = 0; i < units * f->tiles; i++) finish(j, i / f->tiles, i % f->tiles);
+    for (i = 0; i < tasks; i++) do_task(j, j->what, i / j->f.tasks, i % j->f.tasks);
+    for (i = 0; i < units && j->what & REDUCE; i++) finish_unit(j, i);
+}
+
+/* A result that replaces no input and whose rows are aligned. */
+static int32_t may_stream(const job *j, const pass *p)
+{
+    const form *f = &j->f;
+    const int64_t strides = f->image_stride | f->row_stride | j->shape->block_stride | j->shape->batch_stride;
+    int i;
+
+    if (!p->out || (uintptr_t)p->out % 16 != 0 || strides * f->size % 16 != 0) return 0;
+    for (i = 0; i < INPUTS; i++) {
+        if (p->out == p->in[i]) return 0;
     }
+    return 1;
 }
 
 static void run_job(job *j)
 {
     const form *f = &j->f;
-    const int64_t units = f->groups * f->units;
-    const int64_t bytes = f->unit_bytes * count_arrays(j);
-    const int64_t threads = omp_get_max_threads();
-    const int parallel = bytes * units >= SERIAL_BYTES;
-    int64_t i;
+    const int64_t units = f->groups * f->units, threads = omp_get_max_threads();
+    int64_t arrays = j->reduce.out || j->map.out, bytes, i, t;
+    int parallel;
 
-    if (j->what & MAP) j->stream = may_stream(j);
-    for (i = 0; i < units * f->tiles; i++) prepare(j, i / f->tiles, i % f->tiles);
+    for (i = 0; i < INPUTS; i++) arrays += j->reduce.in[i] != NULL || j->map.in[i] != NULL;
+    bytes = f->unit_bytes * arrays;
+    parallel = bytes * units >= SERIAL_BYTES;
+    if (f->unit_bytes * units >= (j->shape->bf16 ? STREAM_BYTES_BF16 : STREAM_BYTES)) {
+        j->map.stream = may_stream(j, &j->map);
+        /* d is read again soon, where it can stay in a cache so long. */
+        j->reduce.stream = bytes > CACHE_BYTES && may_stream(j, &j->reduce);
+    }
+    for (i = 0; i < f->groups; i++) {
+        for (t = 0; t < f->tiles; t++) prepare(j, i, t);
+    }
     if (j->what != (REDUCE | MAP) || j->given)
         one_pass(j, units, parallel);
     else if (units >= 2 * threads && bytes * threads <= CACHE_BYTES)
@@ -887,7 +898,7 @@ void sslcv__norm_statistics(const sslcv__norm_shape *shape, const void *x, float
 {
     job j = new_job(shape, NULL, scratch);
 
-    j.in[X] = x;
+    j.reduce.in[X] = x;
     j.mean = mean;
     j.variance = variance;
     j.what = REDUCE;
@@ -899,9 +910,9 @@ void sslcv__norm_apply(const sslcv__norm_shape *shape, const sslcv__norm_affine 
 {
     job j = new_job(shape, affine, scratch);
 
-    j.in[X] = x;
-    j.in[Y] = r;
-    j.out[OUT] = y;
+    j.map.in[X] = x;
+    j.map.in[Y] = r;
+    j.map.out = y;
     j.relu = relu;
     j.what = MAP;
     run_job(&j);
@@ -913,11 +924,12 @@ void sslcv__norm_forward(const sslcv__norm_shape *shape, const sslcv__norm_affin
     const sslcv__norm_affine own = {mean, variance, affine->scale, affine->shift, affine->epsilon};
     job j = new_job(shape, &own, scratch);
 
-    j.in[X] = x;
-    j.in[Y] = r;
-    j.out[OUT] = y;
+    j.reduce.in[X] = x;
     j.mean = mean;
     j.variance = variance;
+    j.map.in[X] = x;
+    j.map.in[Y] = r;
+    j.map.out = y;
     j.relu = relu;
     j.what = REDUCE | MAP;
     run_job(&j);
@@ -927,15 +939,16 @@ void sslcv__norm_forward(const sslcv__norm_shape *shape, const sslcv__norm_affin
 static void sum_groups(const job *j, float *diff_scale, float *diff_shift)
 {
     const form *f = &j->f;
-    const int64_t channels = j->shape->channels, width = f->units == 1 ? channels : j->shape->block;
+    const int64_t channels = j->shape->channels;
     int64_t c, g;
 
     for (c = 0; c < channels; c++) {
-        const int64_t unit = c / width, tile = c % width / LANES, lane = c % width % LANES;
+        const int64_t within = c % f->block, tile = c / f->block * f->block_tiles + within / LANES,
+                      lane = within % LANES;
         double scale = 0.0, shift = 0.0;
 
         for (g = 0; g < f->groups; g++) {
-            double(*const total)[LANES] = j->totals[(g * f->units + unit) * f->tiles + tile];
+            double(*const total)[LANES] = j->totals[g * f->tiles + tile];
 
             shift += total[0][lane];
             scale += total[1][lane] / sqrt((double)j->affine->variance[g * channels + c] + j->affine->epsilon);
@@ -945,23 +958,30 @@ static void sum_groups(const job *j, float *diff_scale, float *diff_shift)
     }
 }
 
+/*
+ * Where d is wanted the first pass stores it, and the second has only that and x to read. Else the second reads what
+ * the first has read: a store of d would cost as much.
+ */
 void sslcv__norm_backward(const sslcv__norm_shape *shape, const sslcv__norm_affine *affine,
                           const sslcv__norm_gradient *gradient, void *scratch)
 {
+    const sslcv__norm_gradient *k = gradient;
+    const int sums_wanted = k->diff_scale != NULL || k->diff_shift != NULL;
+    const pass all = {.in = {k->x, k->mask == SSLCV__NORM_MASK_Y ? k->y : NULL, k->g, k->g2}, .mask = (int32_t)k->mask};
+    const pass rest = {.in = {k->x, NULL, k->d, NULL}, .mask = SSLCV__NORM_MASK_NONE};
     job j = new_job(shape, affine, scratch);
-    const int map = gradient->diff_x != NULL || gradient->d != NULL;
-    const int sums_wanted = gradient->diff_scale != NULL || gradient->diff_shift != NULL;
 
-    j.in[X] = gradient->x;
-    j.in[Y] = gradient->mask == SSLCV__NORM_MASK_Y ? gradient->y : NULL;
-    j.in[G] = gradient->g;
-    j.in[G2] = gradient->g2;
-    j.out[D] = gradient->d == gradient->diff_x ? NULL : gradient->d; /* x' comes to lie over it */
-    j.out[OUT] = gradient->diff_x;
     j.backward = 1;
-    j.mask = (int32_t)gradient->mask;
-    j.given = gradient->given_statistics || !gradient->diff_x; /* nothing of the second pass depends on the sums */
-    j.what = (sums_wanted || !j.given ? REDUCE : 0) | (map ? MAP : 0);
+    j.given = k->given_statistics;
+    j.what = (sums_wanted || k->d || !j.given ? REDUCE : 0) | (k->diff_x ? MAP : 0);
+    if (j.what & REDUCE) {
+        j.reduce = all;
+        j.reduce.out = k->d;
+    }
+    if (j.what & MAP) {
+        j.map = k->d ? rest : all;
+        j.map.out = k->diff_x;
+    }
     run_job(&j);
-    if (sums_wanted) sum_groups(&j, gradient->diff_scale, gradient->diff_shift);
+    if (sums_wanted) sum_groups(&j, k->diff_scale, k->diff_shift);
 }

@@ -22,7 +22,7 @@
  *
  *     n * batch_stride + (c / block) * block_stride + s * pixel_stride + c % block
  *
- *     nChw16c   block 16, pixel_stride 16, block_stride 16 S, batch_stride S * (C rounded up to 16); padding is 0, stays 0
+ *     nChw16c   block 16, pixel_stride 16, block_stride 16 S, batch_stride S (C rounded up to 16); padding stays 0
  *     nhwc      block C, pixel_stride C            (also rows of heads: S = 1)
  *     nchw      block 1, pixel_stride 1, block_stride S
  */
@@ -51,8 +51,8 @@ void sslcv__norm_apply(const sslcv__norm_shape *shape, const sslcv__norm_affine 
                        int relu, void *y, void *scratch);
 
 /**
- * Statistics and apply in one: bit for bit what the two give, but where a channel block fits into the cache x comes from
- * memory once. Of affine only scale, shift and epsilon are read; mean and variance are written. y may be r, not x.
+ * Statistics and apply in one: bit for bit what the two give, but where a channel block fits into the cache x comes
+ * from memory once. Of affine only scale, shift and epsilon are read; mean and variance are written. y may be r, not x.
  */
 void sslcv__norm_forward(const sslcv__norm_shape *shape, const sslcv__norm_affine *affine, const void *x, const void *r,
                          int relu, void *y, float *mean, float *variance, void *scratch);
@@ -68,14 +68,14 @@ typedef struct sslcv__norm_gradient {
     const void *y;  /* for MASK_Y */
     const void *g;
     const void *g2; /* NULL: none */
-    void *d;        /* receives the masked sum; NULL: not wanted. May be g or g2 */
+    void *d;        /* receives the masked sum; NULL: not wanted. May be g or g2. x' is made from it as it is stored */
     void *diff_x;   /* may be d, g or g2; NULL: not wanted */
     float *diff_scale, *diff_shift; /* (channels), written; summed over groups. NULL: not wanted */
     sslcv__norm_mask mask;
     int32_t given_statistics; /* 1: mean and variance are constants (evaluation, frozen): x' = a d */
 } sslcv__norm_gradient;
 
-/** One read of everything for the sums, one more for diff_x, channel by channel so that the second finds it in cache. */
+/** One read of everything for the sums, one more for diff_x, by channels so that the second finds it in cache. */
 void sslcv__norm_backward(const sslcv__norm_shape *shape, const sslcv__norm_affine *affine,
                           const sslcv__norm_gradient *gradient, void *scratch);
 
