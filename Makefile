@@ -48,11 +48,21 @@ ONEDNN       := $(shell printf '\043include <oneapi/dnnl/dnnl_version.h>\nDNNL_V
                   | $(CC) $(CPPFLAGS) -E -P - 2>/dev/null | tail -n 1 | tr -d ' ')
 ONEDNN_MAJOR := $(firstword $(subst ., ,$(ONEDNN)))
 
+# JPEG is decoded by libjpeg-turbo where it is installed; "make JPEG=" goes without, by stb_image as all else.
+ifeq ($(origin JPEG),undefined)
+JPEG         := $(shell $(PKG_CONFIG) --modversion libjpeg 2>/dev/null)
+endif
+ifneq ($(JPEG),)
+JPEG_CFLAGS  := -DSSLCV__LIBJPEG='"$(JPEG)"' $(shell $(PKG_CONFIG) --cflags libjpeg)
+JPEG_LIBS    := $(shell $(PKG_CONFIG) --libs libjpeg)
+endif
+
 MODULES  ?= core dnn nn model image augment data loss optim train method eval io
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wcast-qual
 # Ours, apart from the user's CFLAGS, which come last and so win. Kernels are written for the compiler's vectoriser; no
 # option here changes results between files: no -ffast-math.
-OWN_CPPFLAGS := -Iinclude -Ilib -D_POSIX_C_SOURCE=200809L -DNDEBUG -DSSLCV_BUILD -DSSLCV__ONEDNN='"$(ONEDNN)"'
+OWN_CPPFLAGS := -Iinclude -Ilib -D_POSIX_C_SOURCE=200809L -DNDEBUG -DSSLCV_BUILD -DSSLCV__ONEDNN='"$(ONEDNN)"' \
+                $(JPEG_CFLAGS)
 OWN_CFLAGS   := -std=c11 -fPIC -fvisibility=hidden -fopenmp -ftree-vectorize -fno-math-errno -fno-trapping-math \
                 $(WARNINGS) $(EXTRA_CFLAGS)
 COMPILE       = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS)
@@ -64,7 +74,7 @@ endif
 # The compiler's OpenMP runtime must be the one that oneDNN uses: two in a process fight for the cores.
 OPENMP_LIBS  ?= -lgomp
 PRIVATE_LIBS := -ldnnl $(OPENMP_LIBS) -lm -lpthread
-LIBS         := -lz -ljansson $(PRIVATE_LIBS)
+LIBS         := -lz -ljansson $(JPEG_LIBS) $(PRIVATE_LIBS)
 
 SOURCES := $(sort $(foreach m,$(MODULES),$(wildcard lib/$(m)/*.c lib/$(m)/v$(ONEDNN_MAJOR)/*.c)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -167,6 +177,11 @@ check-valgrind: $(SELECTED)
 	  --show-leak-kinds=definite --errors-for-leak-kinds=definite" \
 	  sh tests/tools/run_tests.sh $(SELECTED)
 
+# The same suites with oneDNN 3.x: ONEDNN3=PREFIX has its include/ and lib/; without it pip fetches one.
+check-onednn3:
+	@MAKE='$(MAKE)' PYTHON='$(PYTHON)' CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' LDFLAGS='$(LDFLAGS)' ONEDNN3='$(ONEDNN3)' \
+	  ONLY='$(ONLY)' sh tests/tools/check_onednn3.sh $(BUILD)
+
 # ---- checks of everything around the code ----
 
 CHECKS := check-includes check-banned check-headers check-abi check-symbols check-unit check-examples check-docs check-install
@@ -206,10 +221,10 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/flags $(STATIC)
 	$(say) CC $<
 	$(Q)$(COMPILE) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
 
-# One training step: where its time goes, then against PyTorch where there is one. BENCH_FLAGS='--arch resnet50 ...'.
-bench: $(BUILD)/bench/step
-	@$< $(BENCH_FLAGS)
-	@echo; $(PYTHON) tests/bench/run.py --ours $< $(BENCH_FLAGS)
+# Everything, beside PyTorch and ONNX Runtime where they are: about a quarter of an hour.
+# BENCH_FLAGS='--only r18-f32', '--rounds 3', '--data DIR --script FILE' for an epoch, '--json FILE', '--markdown'.
+bench: $(BENCHES)
+	@$(PYTHON) tests/bench/run.py --build $(BUILD)/bench $(BENCH_FLAGS)
 
 # Whole runs on CIFAR-10. LEARNING_FLAGS='--data DIR --reference FILE'.
 bench-learning: $(BUILD)/bench/learning
@@ -224,7 +239,7 @@ $(BUILD)/sslcv.pc: pkgconfig/sslcv.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	  -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' -e 's|@VERSION@|$(VERSION)|' \
-	  -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|' $< > $@
+	  -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|' -e 's|@JPEG@|$(if $(JPEG), libjpeg)|' $< > $@
 
 install: lib $(BUILD)/sslcv.pc
 	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/sslcv $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PKGCONFIGDIR)
@@ -288,12 +303,13 @@ help:
 	@echo '                     check-examples check-docs check-install'
 	@echo 'make check-unit ONLY=core    one suite'
 	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
-	@echo 'make bench           time of a training step, also against PyTorch; bench-learning: of learning on CIFAR-10'
+	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
+	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: a learning curve'
 	@echo 'make check-memory    1,000 steps: does the process grow?'
 	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
 	@echo 'make dist clean      source archive in $$(BUILD); remove $$(BUILD)'
-	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR DESTDIR BUILD OPENMP_LIBS V=1'
+	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR DESTDIR BUILD OPENMP_LIBS JPEG V=1'
 
 FORCE:
 .PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-memory abi \
-  bench bench-learning install uninstall dist format format-check lint deps clean help FORCE
+  check-onednn3 bench bench-learning install uninstall dist format format-check lint deps clean help FORCE

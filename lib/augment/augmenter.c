@@ -21,8 +21,9 @@ struct sslcv_augmenter {
     sslcv__object object;
     struct view *views;
     int64_t num_views;
-    atomic_int fixed;   /* 1: has been used */
-    int32_t any_thread; /* 0: some callback must stay on the caller's thread */
+    atomic_int fixed;                        /* 1: has been used */
+    _Atomic(sslcv__augment_scratch *) spare; /* for the next sslcv_augmenter_apply(); NULL: none, or in use */
+    int32_t any_thread;                      /* 0: some callback must stay on the caller's thread */
 };
 
 /* ---- making ---- */
@@ -56,6 +57,7 @@ static void release(void *self)
 
     sslcv__augmenter_drop_views(augmenter, 0);
     sslcv__free(augmenter->object.context, augmenter->views);
+    sslcv__augment_scratch_free(atomic_load(&augmenter->spare));
 }
 
 sslcv_status sslcv_augmenter_create(sslcv_context *context, sslcv_augmenter **augmenter)
@@ -68,6 +70,7 @@ sslcv_status sslcv_augmenter_create(sslcv_context *context, sslcv_augmenter **au
     status = sslcv__object_create(context, SSLCV__AUGMENTER, sizeof *made, release, &made);
     if (status != SSLCV_OK) return status;
     atomic_init(&made->fixed, 0);
+    atomic_init(&made->spare, NULL);
     made->any_thread = 1;
     *augmenter = made;
     return SSLCV_OK;
@@ -283,8 +286,13 @@ static sslcv_status check_image(const sslcv_tensor *image)
     return SSLCV_OK;
 }
 
-/** One view's chain, from its source to the picture. seed: of this view of this sample. */
-static sslcv_status run_chain(const struct view *v, int64_t index, uint64_t seed, sslcv__picture *picture)
+/**
+ * One view's chain, from its source to the picture.
+ *
+ * @param seed Of this view of this sample.
+ * @param out  Where the last transform may leave the picture; NULL: nowhere.
+ */
+static sslcv_status run_chain(const struct view *v, int64_t index, uint64_t seed, float *out, sslcv__picture *picture)
 {
     sslcv_status status = SSLCV_OK;
     sslcv__rng rng;
@@ -299,17 +307,22 @@ static sslcv_status run_chain(const struct view *v, int64_t index, uint64_t seed
         if (class->shape) SSLCV__TRY(class->shape(t, shape));
         sslcv__rng_init(&rng, seed, (uint64_t)i, (uint32_t)index);
         if (sslcv__rng_uniform(&rng) >= t->probability) continue;
+        if (i == v->num_transforms - 1) {
+            picture->out = out;
+            picture->out_floats = shape[0] * shape[1] * shape[2];
+        }
         SSLCV__TRY(class->apply(t, &rng, picture));
     }
 end:
     return status;
 }
 
-/** The last step: what is still the source is converted on the way. */
+/** The last step, unless a transform has done it: what is still the source is converted on the way. */
 static void store(const sslcv__picture *picture, float *out)
 {
     const sslcv__box all = {0, 0, picture->now.shape[1], picture->now.shape[2]};
 
+    if (picture->now.data == out) return;
     if (picture->slot >= 0)
         memcpy(out, picture->now.data, (size_t)sslcv__tensor_count(&picture->now) * sizeof *out);
     else
@@ -334,7 +347,7 @@ static sslcv_status make_view(const sslcv_augmenter *augmenter, sslcv__augment_s
     picture.now = v->source == SSLCV_SOURCE_IMAGE ? *image : results[v->source].pixels;
     picture.scratch = scratch;
     picture.slot = -1;
-    SSLCV__TRY(run_chain(v, index, seed, &picture));
+    SSLCV__TRY(run_chain(v, index, seed, r->out, &picture));
     if (!r->out) {
         SSLCV__TRY(sslcv__scratch_room(scratch, SSLCV__NUM_SLOTS + index,
                                        sslcv__tensor_count(&picture.now) * (int64_t)sizeof *r->out, &r->out));
@@ -395,9 +408,10 @@ sslcv_status sslcv_augmenter_apply(sslcv_augmenter *augmenter, const sslcv_tenso
 
     sslcv__augmenter_fix(augmenter);
     data = out->data;
-    SSLCV__TRY(sslcv__augment_scratch_create(augmenter->object.context, &scratch));
+    scratch = atomic_exchange(&augmenter->spare, NULL);
+    if (!scratch) SSLCV__TRY(sslcv__augment_scratch_create(augmenter->object.context, &scratch));
     SSLCV__TRY(sslcv__augmenter_run(augmenter, scratch, image, seed, epoch, sample, &view, 1, &data));
 end:
-    sslcv__augment_scratch_free(scratch);
+    if (scratch) sslcv__augment_scratch_free(atomic_exchange(&augmenter->spare, scratch));
     return status;
 }

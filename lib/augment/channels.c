@@ -1,6 +1,7 @@
 /** Select channels, normalise, and the host's own transforms. */
 #include "augment/transform.h"
 
+#include "core/simd.h"
 #include "core/tensor.h"
 
 #include <float.h>
@@ -69,25 +70,38 @@ static double average(const double *values, int64_t count)
     return sum / (double)count;
 }
 
+SSLCV__CLONES static void normalize_plane(const float *src, int64_t pixels, float mean, float deviation, float *dst)
+{
+    int64_t i;
+
+#pragma omp simd
+    for (i = 0; i < pixels; i++) dst[i] = (src[i] - mean) / deviation;
+}
+
+/** The last transform of most chains: its result goes where the view is wanted, without a copy. */
 static sslcv_status normalize_apply(const sslcv_transform *t, sslcv__rng *rng, sslcv__picture *picture)
 {
     const int64_t *shape = picture->now.shape;
     const int64_t pixels = shape[1] * shape[2];
     const int each = t->count == 0 || t->count == shape[0];
-    const sslcv_status status = sslcv__picture_own(picture);
-    float *plane = picture->now.data;
-    int64_t c, i;
+    const float *src;
+    sslcv_status status;
+    float *dst;
+    int64_t c;
 
     (void)rng;
-    if (status != SSLCV_OK) return status;
-    for (c = 0; c < shape[0]; c++, plane += pixels) {
-        const float mean = (float)(each ? t->mean[c] : average(t->mean, t->count));
-        const float deviation = (float)(each ? t->std[c] : average(t->std, t->count));
+    SSLCV__TRY(sslcv__picture_own(picture));
+    src = picture->now.data;
+    dst = picture->out ? picture->out : picture->now.data;
+    for (c = 0; c < shape[0]; c++) {
+        const double mean = each ? t->mean[c] : average(t->mean, t->count);
+        const double deviation = each ? t->std[c] : average(t->std, t->count);
 
-#pragma omp simd
-        for (i = 0; i < pixels; i++) plane[i] = (plane[i] - mean) / deviation;
+        normalize_plane(src + c * pixels, pixels, (float)mean, (float)deviation, dst + c * pixels);
     }
-    return SSLCV_OK;
+    picture->now.data = dst;
+end:
+    return status;
 }
 
 const sslcv__transform_class sslcv__normalize = {.name = "normalize",
@@ -129,6 +143,7 @@ static sslcv_status custom_apply(const sslcv_transform *t, sslcv__rng *rng, sslc
     float *room;
     int32_t answer;
 
+    picture->out = NULL; /* it may fail half-way */
     SSLCV__TRY(sslcv__picture_own(picture));
     src = picture->now;
     shape[0] = src.shape[0], shape[1] = src.shape[1], shape[2] = src.shape[2];

@@ -9,11 +9,17 @@
  * hue, in sixths of a turn; the way back needs no cases either (any of R, G, B, by n = 5, 3, 1):
  *
  *     c = high - chroma max(0, min(k, 4 - k, 1)),   k = (n + hue) mod 6.
+ *
+ * The operations of a jitter follow each other on one block of pixels after the other, while it is in the first-level
+ * cache. Only contrast must have seen the whole image: its mean is summed up while the operations before it run.
  */
 #include "augment/transform.h"
 
+#include "core/simd.h"
+
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 static const float red_weight = 0.2989f, green_weight = 0.587f, blue_weight = 0.114f;
 
@@ -32,61 +38,50 @@ static inline float smaller(float a, float b)
     return a < b ? a : b;
 }
 
-void sslcv__adjust_brightness(float *planes, int64_t channels, int64_t pixels, float factor)
+/* ---- kernels: a block of each of the three planes, or of one ---- */
+
+enum {
+    BLOCK = 1024, /* pixels: three planes of them take 12 KiB */
+    LANES = 16    /* of a sum, whatever the processor has, so that all of them round alike */
+};
+
+/** values = clip(factor values + rest); brightness, and contrast once its mean is known. */
+SSLCV__CLONES static void mix_values(float *values, int64_t count, float factor, float rest)
 {
-    const int64_t count = channels * pixels;
     int64_t i;
 
 #pragma omp simd
-    for (i = 0; i < count; i++) planes[i] = clip(factor * planes[i]);
+    for (i = 0; i < count; i++) values[i] = clip(factor * values[i] + rest);
 }
 
-/** In double from block to block, so that large images lose nothing; the order is fixed. */
-static double sum_of(const float *values, int64_t count)
+/** Every compiler target has vectors of this size; four of them hold the LANES of a sum. */
+typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+SSLCV__CLONES static float add_values(const float *values, int64_t count)
 {
-    enum { BLOCK = 512 };
-    double sum = 0.0;
-    int64_t begin, i;
+    quad a = {0.0f}, b = {0.0f}, c = {0.0f}, d = {0.0f};
+    float rest = 0.0f;
+    int64_t i;
 
-    for (begin = 0; begin < count; begin += BLOCK) {
-        const int64_t end = begin + BLOCK < count ? begin + BLOCK : count;
-        float block = 0.0f;
+    for (i = 0; i + LANES <= count; i += LANES) {
+        const quad *v = (const quad *)(values + i);
 
-#pragma omp simd reduction(+ : block)
-        for (i = begin; i < end; i++) block += values[i];
-        sum += (double)block;
+        a += v[0], b += v[1], c += v[2], d += v[3];
     }
-    return sum;
+    for (; i < count; i++) rest += values[i];
+    a = (a + b) + (c + d);
+    return ((a[0] + a[1]) + (a[2] + a[3])) + rest;
 }
 
-void sslcv__adjust_contrast(float *planes, int64_t channels, int64_t pixels, float factor)
+SSLCV__CLONES static void saturate(float *restrict r, float *restrict g, float *restrict b, int64_t count, float factor)
 {
-    const int64_t count = channels * pixels;
-    double mean;
-    float rest;
-    int64_t i;
-
-    if (channels == 3) {
-        mean = ((double)red_weight * sum_of(planes, pixels) + (double)green_weight * sum_of(planes + pixels, pixels) +
-                (double)blue_weight * sum_of(planes + 2 * pixels, pixels)) /
-               (double)pixels;
-    } else {
-        mean = sum_of(planes, count) / (double)count;
-    }
-    rest = (1.0f - factor) * (float)mean;
-#pragma omp simd
-    for (i = 0; i < count; i++) planes[i] = clip(factor * planes[i] + rest);
-}
-
-void sslcv__adjust_saturation(float *planes, int64_t pixels, float factor)
-{
-    float *restrict r = planes, *restrict g = planes + pixels, *restrict b = planes + 2 * pixels;
+    const float other = 1.0f - factor;
     int64_t i;
 
 #pragma omp simd
-    for (i = 0; i < pixels; i++) {
+    for (i = 0; i < count; i++) {
         const float gray = red_weight * r[i] + green_weight * g[i] + blue_weight * b[i];
-        const float rest = (1.0f - factor) * gray;
+        const float rest = other * gray;
 
         r[i] = clip(factor * r[i] + rest);
         g[i] = clip(factor * g[i] + rest);
@@ -100,14 +95,13 @@ static inline float channel_of_hue(float high, float chroma, float k) /* k in [0
     return high - chroma * larger(0.0f, smaller(smaller(k, 4.0f - k), 1.0f));
 }
 
-void sslcv__adjust_hue(float *planes, int64_t pixels, float turns)
+/** shift: in sixths of a turn, [0, 6]. */
+SSLCV__CLONES static void turn_hue(float *restrict r, float *restrict g, float *restrict b, int64_t count, float shift)
 {
-    float *restrict r = planes, *restrict g = planes + pixels, *restrict b = planes + 2 * pixels;
-    const float shift = 6.0f * (turns - floorf(turns));
     int64_t i;
 
 #pragma omp simd
-    for (i = 0; i < pixels; i++) {
+    for (i = 0; i < count; i++) {
         const float R = r[i], G = g[i], B = b[i];
         const float high = larger(R, larger(G, B)), chroma = high - smaller(R, smaller(G, B));
         const float unit = chroma > 0.0f ? 1.0f / chroma : 0.0f;
@@ -123,24 +117,142 @@ void sslcv__adjust_hue(float *planes, int64_t pixels, float turns)
     }
 }
 
-void sslcv__to_gray(float *planes, int64_t pixels, int64_t channels_out)
+SSLCV__CLONES static void make_gray(const float *r, const float *g, const float *b, int64_t count, float *gray)
 {
-    float *restrict r = planes, *restrict g = planes + pixels, *restrict b = planes + 2 * pixels;
     int64_t i;
 
 #pragma omp simd
-    for (i = 0; i < pixels; i++) r[i] = red_weight * r[i] + green_weight * g[i] + blue_weight * b[i];
-    if (channels_out == 1) return;
-#pragma omp simd
-    for (i = 0; i < pixels; i++) g[i] = b[i] = r[i];
+    for (i = 0; i < count; i++) gray[i] = red_weight * r[i] + green_weight * g[i] + blue_weight * b[i];
 }
 
-void sslcv__invert_above(float *values, int64_t count, float threshold)
+SSLCV__CLONES static void invert_values(float *values, int64_t count, float threshold)
 {
     int64_t i;
 
 #pragma omp simd
     for (i = 0; i < count; i++) values[i] = values[i] >= threshold ? 1.0f - values[i] : values[i];
+}
+
+/* ---- operations, one after the other on each block ---- */
+
+enum operation_kind { BRIGHTNESS, CONTRAST, SATURATION, HUE, NUM_OPERATIONS }; /* as numbered in a jitter's order */
+
+typedef struct operation {
+    enum operation_kind kind;
+    float factor; /* HUE: shift */
+    float rest;   /* CONTRAST: once the mean is known */
+} operation;
+
+static void operate(const operation *o, float *block, int64_t channels, int64_t pixels, int64_t count)
+{
+    float *second = block + pixels, *third = second + pixels;
+    int64_t c;
+
+    switch (o->kind) {
+    case SATURATION: saturate(block, second, third, count, o->factor); break;
+    case HUE: turn_hue(block, second, third, count, o->factor); break;
+    default:
+        for (c = 0; c < channels; c++) mix_values(block + c * pixels, count, o->factor, o->rest);
+        break;
+    }
+}
+
+/** What a block adds to the sum of lumas; of images that are not R, G, B: of values. */
+static double sum_block(const float *block, int64_t channels, int64_t pixels, int64_t count)
+{
+    const float weights[3] = {red_weight, green_weight, blue_weight};
+    double sum = 0.0;
+    int64_t c;
+
+    for (c = 0; c < channels; c++) {
+        sum += (channels == 3 ? (double)weights[c] : 1.0) * (double)add_values(block + c * pixels, count);
+    }
+    return sum;
+}
+
+/** sum: NULL, or out: of all blocks as they are then; in double, so that large images lose nothing. */
+static void sweep(const operation *operations, int num, float *planes, int64_t channels, int64_t pixels, double *sum)
+{
+    int64_t begin;
+    int i;
+
+    if (sum) *sum = 0.0;
+    for (begin = 0; begin < pixels; begin += BLOCK) {
+        const int64_t count = begin + BLOCK < pixels ? BLOCK : pixels - begin;
+
+        for (i = 0; i < num; i++) operate(&operations[i], planes + begin, channels, pixels, count);
+        if (sum) *sum += sum_block(planes + begin, channels, pixels, count);
+    }
+}
+
+/** At most one of the operations is CONTRAST. */
+static void run_operations(operation *operations, int num, float *planes, int64_t channels, int64_t pixels)
+{
+    int contrast = 0;
+    double sum;
+
+    while (contrast < num && operations[contrast].kind != CONTRAST) contrast++;
+    if (contrast < num) {
+        operation *o = &operations[contrast];
+
+        sweep(operations, contrast, planes, channels, pixels, &sum);
+        o->rest = (1.0f - o->factor) * (float)(sum / (double)(channels == 3 ? pixels : channels * pixels));
+        operations = o;
+        num -= contrast;
+    }
+    sweep(operations, num, planes, channels, pixels, NULL);
+}
+
+static void run_operation(enum operation_kind kind, float factor, float *planes, int64_t channels, int64_t pixels)
+{
+    operation o = {kind, factor, 0.0f};
+
+    run_operations(&o, 1, planes, channels, pixels);
+}
+
+static float shift_of(float turns)
+{
+    return 6.0f * (turns - floorf(turns));
+}
+
+void sslcv__adjust_brightness(float *planes, int64_t channels, int64_t pixels, float factor)
+{
+    run_operation(BRIGHTNESS, factor, planes, channels, pixels);
+}
+
+void sslcv__adjust_contrast(float *planes, int64_t channels, int64_t pixels, float factor)
+{
+    run_operation(CONTRAST, factor, planes, channels, pixels);
+}
+
+void sslcv__adjust_saturation(float *planes, int64_t pixels, float factor)
+{
+    run_operation(SATURATION, factor, planes, 3, pixels);
+}
+
+void sslcv__adjust_hue(float *planes, int64_t pixels, float turns)
+{
+    run_operation(HUE, shift_of(turns), planes, 3, pixels);
+}
+
+void sslcv__to_gray(float *planes, int64_t pixels, int64_t channels_out)
+{
+    float *r = planes, *g = planes + pixels, *b = planes + 2 * pixels;
+    int64_t begin;
+
+    for (begin = 0; begin < pixels; begin += BLOCK) {
+        const int64_t count = begin + BLOCK < pixels ? BLOCK : pixels - begin;
+
+        make_gray(r + begin, g + begin, b + begin, count, r + begin);
+        if (channels_out == 1) continue;
+        memcpy(g + begin, r + begin, (size_t)count * sizeof *g);
+        memcpy(b + begin, r + begin, (size_t)count * sizeof *b);
+    }
+}
+
+void sslcv__invert_above(float *values, int64_t count, float threshold)
+{
+    invert_values(values, count, threshold);
 }
 
 /* ---- colour jitter ---- */
@@ -183,25 +295,20 @@ void sslcv__draw_jitter(const sslcv_transform *t, sslcv__rng *rng, sslcv__jitter
 void sslcv__jitter(float *planes, int64_t channels, int64_t pixels, const sslcv_transform *t,
                    const sslcv__jitter_draw *draw)
 {
+    const operation drawn[NUM_OPERATIONS] = {{BRIGHTNESS, (float)draw->brightness, 0.0f},
+                                             {CONTRAST, (float)draw->contrast, 0.0f},
+                                             {SATURATION, (float)draw->saturation, 0.0f},
+                                             {HUE, shift_of((float)draw->hue), 0.0f}};
     const int colored = channels == 3;
-    int i;
+    const int wanted[NUM_OPERATIONS] = {t->brightness > 0.0, t->contrast > 0.0, t->saturation > 0.0 && colored,
+                                        t->hue > 0.0 && colored};
+    operation operations[NUM_OPERATIONS];
+    int num = 0, i;
 
-    for (i = 0; i < 4; i++) {
-        switch (draw->order[i]) {
-        case 0:
-            if (t->brightness > 0.0) sslcv__adjust_brightness(planes, channels, pixels, (float)draw->brightness);
-            break;
-        case 1:
-            if (t->contrast > 0.0) sslcv__adjust_contrast(planes, channels, pixels, (float)draw->contrast);
-            break;
-        case 2:
-            if (t->saturation > 0.0 && colored) sslcv__adjust_saturation(planes, pixels, (float)draw->saturation);
-            break;
-        default:
-            if (t->hue > 0.0 && colored) sslcv__adjust_hue(planes, pixels, (float)draw->hue);
-            break;
-        }
+    for (i = 0; i < NUM_OPERATIONS; i++) {
+        if (wanted[draw->order[i]]) operations[num++] = drawn[draw->order[i]];
     }
+    run_operations(operations, num, planes, channels, pixels);
 }
 
 static sslcv_status jitter_apply(const sslcv_transform *t, sslcv__rng *rng, sslcv__picture *picture)

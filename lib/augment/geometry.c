@@ -1,6 +1,8 @@
 /** Crops, resizing and flips: what moves pixels. */
 #include "augment/transform.h"
 
+#include "core/simd.h"
+
 #include <math.h>
 
 _Static_assert((int)SSLCV_INTERPOLATION_BILINEAR == (int)SSLCV__BILINEAR &&
@@ -251,12 +253,30 @@ static void flip_defaults(sslcv_transform *t)
     t->probability = 0.5;
 }
 
-static void swap_values(float *a, float *b)
+SSLCV__CLONES static void mirror_row(float *row, int64_t width)
 {
-    const float value = *a;
+    int64_t x;
 
-    *a = *b;
-    *b = value;
+#pragma omp simd
+    for (x = 0; x < width / 2; x++) {
+        const float left = row[x], right = row[width - 1 - x];
+
+        row[x] = right;
+        row[width - 1 - x] = left;
+    }
+}
+
+SSLCV__CLONES static void swap_rows(float *restrict a, float *restrict b, int64_t width)
+{
+    int64_t x;
+
+#pragma omp simd
+    for (x = 0; x < width; x++) {
+        const float value = a[x];
+
+        a[x] = b[x];
+        b[x] = value;
+    }
 }
 
 static sslcv_status horizontal_flip_apply(const sslcv_transform *t, sslcv__rng *rng, sslcv__picture *picture)
@@ -264,14 +284,12 @@ static sslcv_status horizontal_flip_apply(const sslcv_transform *t, sslcv__rng *
     const sslcv_status status = sslcv__picture_own(picture);
     const int64_t rows = picture->now.shape[0] * picture->now.shape[1], width = picture->now.shape[2];
     float *row = picture->now.data;
-    int64_t i, x;
+    int64_t i;
 
     (void)t;
     (void)rng;
     if (status != SSLCV_OK) return status;
-    for (i = 0; i < rows; i++, row += width) {
-        for (x = 0; x < width / 2; x++) swap_values(&row[x], &row[width - 1 - x]);
-    }
+    for (i = 0; i < rows; i++) mirror_row(row + i * width, width);
     return SSLCV_OK;
 }
 
@@ -280,17 +298,13 @@ static sslcv_status vertical_flip_apply(const sslcv_transform *t, sslcv__rng *rn
     const sslcv_status status = sslcv__picture_own(picture);
     const int64_t channels = picture->now.shape[0], height = picture->now.shape[1], width = picture->now.shape[2];
     float *plane = picture->now.data;
-    int64_t c, y, x;
+    int64_t c, y;
 
     (void)t;
     (void)rng;
     if (status != SSLCV_OK) return status;
     for (c = 0; c < channels; c++, plane += height * width) {
-        for (y = 0; y < height / 2; y++) {
-            float *top = plane + y * width, *bottom = plane + (height - 1 - y) * width;
-
-            for (x = 0; x < width; x++) swap_values(&top[x], &bottom[x]);
-        }
+        for (y = 0; y < height / 2; y++) swap_rows(plane + y * width, plane + (height - 1 - y) * width, width);
     }
     return SSLCV_OK;
 }

@@ -193,6 +193,10 @@ sslcv_status sslcv__picture_next(sslcv__picture *picture, int64_t channels, int6
 {
     const int64_t slot = picture->slot == SSLCV__SLOT_EVEN ? SSLCV__SLOT_ODD : SSLCV__SLOT_EVEN;
 
+    if (picture->out && channels * height * width == picture->out_floats) {
+        *dst = picture->out;
+        return SSLCV_OK;
+    }
     return sslcv__scratch_room(picture->scratch, slot, channels * height * width * (int64_t)sizeof(float), dst);
 }
 

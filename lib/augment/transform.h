@@ -39,12 +39,15 @@ typedef struct sslcv__picture {
     sslcv_tensor            now; /* (channels, height, width) */
     sslcv__augment_scratch *scratch;
     int64_t                 slot; /* where now is dense f32 and ours; -1: still the source */
+    float                  *out;  /* for the last transform of a chain: where its result may go at once; else NULL */
+    int64_t                 out_floats; /* of that result */
 } sslcv__picture;
 
 /** Make it dense f32 that can be written. */
 sslcv_status sslcv__picture_own(sslcv__picture *picture);
 
-/** Room for the result of a transform, (channels, height, width), apart from what the picture is now. */
+/** Room for the result of a transform, (channels, height, width), apart from what the picture is now: out, where that
+    is what goes there. After it a transform must not fail any more. */
 sslcv_status sslcv__picture_next(sslcv__picture *picture, int64_t channels, int64_t height, int64_t width, float **dst);
 
 /** That result is the picture from now on. */
@@ -121,11 +124,11 @@ void sslcv__adjust_hue(float *planes, int64_t pixels, float turns);
 void sslcv__to_gray(float *planes, int64_t pixels, int64_t channels_out);
 void sslcv__invert_above(float *values, int64_t count, float threshold);
 
-/** Floats of working memory for sslcv__blur(). */
-int64_t sslcv__blur_floats(int64_t height, int64_t width, int64_t radius);
+/** Bytes of working memory for sslcv__blur(), aligned as pointers are. */
+int64_t sslcv__blur_bytes(int64_t height, int64_t width, int64_t radius);
 
-/** In place; the kernel is exp(-k^2 / (2 sigma^2)), k = -radius .. radius, normalised. */
+/** In place; the kernel is exp(-k^2 / (2 sigma^2)), k = -radius .. radius, normalised; radius >= 1. */
 void sslcv__blur(float *planes, int64_t channels, int64_t height, int64_t width, double sigma, int64_t radius,
-                 float *work);
+                 void *work);
 
 #endif

@@ -66,6 +66,7 @@ static sslcv_status check_unread(const sslcv_dataset_options *o, const kind_info
     if (o->label_folders != 0 && o->kind != SSLCV_DATASET_FOLDER) return not_read("label_folders", kind);
     if (o->channels != 0 && !kind->is_files && o->kind != SSLCV_DATASET_IDX) return not_read("channels", kind);
     if (o->cache != 0 && !kind->is_files) return not_read("cache", kind);
+    if (o->min_side != 0 && !kind->is_files) return not_read("min_side", kind);
     if (o->path && !kind->has_path) return not_read("path", kind);
     if (o->labels_path && !kind->has_labels_path) return not_read("labels_path", kind);
     if (o->count != 0 && o->kind != SSLCV_DATASET_CALLBACK) return not_read("count", kind);
@@ -107,6 +108,7 @@ static sslcv_status check_options(const sslcv_dataset_options *o, const kind_inf
         return sslcv__invalid("dataset.num_classes is %lld; must be 0 .. %lld", (long long)o->num_classes,
                               (long long)LARGEST_LABEL + 1);
     }
+    if (o->min_side < 0) return sslcv__invalid("dataset.min_side is %lld; must be >= 0", (long long)o->min_side);
     SSLCV__TRY(check_limit("max_pixels", o->max_pixels));
     SSLCV__TRY(check_limit("max_file_bytes", o->max_file_bytes));
     SSLCV__TRY(check_limit("max_cache_bytes", o->max_cache_bytes));

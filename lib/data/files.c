@@ -67,7 +67,8 @@ int64_t sslcv__files_channels(const sslcv_dataset *dataset)
 static sslcv_status decode_entry(sslcv_dataset *dataset, const sslcv__entry *entry, int64_t index, sslcv_tensor *image)
 {
     sslcv_context *context = dataset->object.context;
-    const sslcv__decode_limits limits = {dataset->options.max_pixels, dataset->options.max_file_bytes};
+    const sslcv__decode_limits limits = {dataset->options.max_pixels, dataset->options.max_file_bytes,
+                                         dataset->options.min_side};
     const int64_t channels = sslcv__files_channels(dataset);
     char number[40];
     void *bytes = NULL;

@@ -4,9 +4,13 @@
 #include "core/memory.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { MAX_REPORTS = 1000 };
+enum {
+    MAX_REPORTS = 1000,
+    NICER = 10 /* than the thread that makes the loader; nice values */
+};
 
 /** A line for the host's log that waits for a thread inside a public call. */
 typedef struct sslcv__report {
@@ -51,11 +55,23 @@ static int make_one(sslcv__ring *ring, const sslcv__maker *maker)
     return 1;
 }
 
+/**
+ * The threads of a training step wait for each other, so that one whose processor a loader thread takes holds up all.
+ * With a lower priority we work while they wait; where batches are late, the step waits for us and leaves us all.
+ */
+static void give_way(void)
+{
+#ifdef __linux__ /* where each thread has a nice value; elsewhere this would be the host's process */
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICER); /* beyond 19 is 19; without it we go on */
+#endif
+}
+
 static void *run_thread(void *self)
 {
     const worker *w = self;
     sslcv__ring *ring = w->ring;
 
+    give_way();
     pthread_mutex_lock(&ring->lock);
     while (!atomic_load(&ring->stop)) {
         if (!make_one(ring, &w->maker)) pthread_cond_wait(&ring->work, &ring->lock);

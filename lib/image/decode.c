@@ -4,6 +4,7 @@
 #include "core/memory.h"
 #include "core/tensor.h"
 #include "image/format.h"
+#include "image/jpeg.h"
 
 #include <limits.h>
 #include <string.h>
@@ -109,6 +110,22 @@ static sslcv_status read_header(const void *bytes, int64_t size, const char *nam
     return SSLCV_OK;
 }
 
+static int64_t shrunk(int64_t side, int64_t shrink)
+{
+    return (side + shrink - 1) / shrink;
+}
+
+/** 1, 2, 4 or 8. */
+static int64_t shrink_of(const sslcv__image_header *h, const sslcv__decode_limits *limits)
+{
+    const int64_t side = h->height < h->width ? h->height : h->width;
+    int64_t shrink = 1;
+
+    if (limits->min_side <= 0) return 1;
+    while (shrink < 8 && shrunk(side, 2 * shrink) >= limits->min_side) shrink *= 2;
+    return shrink;
+}
+
 sslcv_status sslcv__decode_shape(sslcv_context *context, const void *bytes, int64_t size, const char *name,
                                  int64_t channels, const sslcv__decode_limits *limits, int64_t shape[3])
 {
@@ -118,8 +135,8 @@ sslcv_status sslcv__decode_shape(sslcv_context *context, const void *bytes, int6
     (void)context;
     if (status != SSLCV_OK) return status;
     shape[0] = channels ? channels : h.channels;
-    shape[1] = h.height;
-    shape[2] = h.width;
+    shape[1] = shrunk(h.height, shrink_of(&h, limits));
+    shape[2] = shrunk(h.width, shrink_of(&h, limits));
     return SSLCV_OK;
 }
 
@@ -197,25 +214,92 @@ static sslcv_status decode_stb(sslcv_context *context, const uint8_t *bytes, int
     return status;
 }
 
+static sslcv_status decode_jpeg(sslcv_context *context, const uint8_t *bytes, int64_t size, const char *name,
+                                const sslcv__image_header *h, int64_t shrink, int64_t channels, void **pixels)
+{
+    sslcv_status status =
+        sslcv__alloc(context, shrunk(h->width, shrink) * shrunk(h->height, shrink) * channels, pixels);
+
+    if (status != SSLCV_OK) return status;
+    status = sslcv__jpeg_decode(bytes, size, name, h, shrink, channels, *pixels);
+    if (status == SSLCV_OK) return SSLCV_OK;
+    sslcv__free(context, *pixels);
+    *pixels = NULL;
+    return status;
+}
+
+/** The mean of the values of a square, which the picture's edge may cut off. */
+#define MEAN_OF(name, type)                                                                                            \
+    static type name(const type *src, int64_t pixel, int64_t row, int64_t height, int64_t width)                       \
+    {                                                                                                                  \
+        uint32_t sum = 0, count = (uint32_t)(height * width);                                                          \
+        int64_t y, x;                                                                                                  \
+                                                                                                                       \
+        for (y = 0; y < height; y++) {                                                                                 \
+            for (x = 0; x < width; x++) sum += src[y * row + x * pixel];                                               \
+        }                                                                                                              \
+        return (type)((sum + count / 2) / count);                                                                      \
+    }
+
+MEAN_OF(mean_u8, uint8_t)
+MEAN_OF(mean_u16, uint16_t)
+
+/** pixels become those of the smaller picture, in memory of their own size: a cache may keep them. */
+static sslcv_status shrink_pixels(sslcv_context *context, const sslcv__image_header *h, int64_t shrink,
+                                  int64_t channels, void **pixels)
+{
+    const int64_t row = h->width * channels, count = shrunk(h->width, shrink) * shrunk(h->height, shrink) * channels;
+    const uint16_t *deep = *pixels;
+    const uint8_t *flat = *pixels;
+    int64_t y, x, c, to = 0;
+    void *small = NULL;
+    const sslcv_status status = sslcv__alloc(context, count * h->bits / 8, &small);
+
+    for (y = 0; status == SSLCV_OK && y < h->height; y += shrink) {
+        const int64_t height = h->height - y < shrink ? h->height - y : shrink;
+
+        for (x = 0; x < h->width; x += shrink) {
+            const int64_t width = h->width - x < shrink ? h->width - x : shrink, from = y * row + x * channels;
+
+            for (c = 0; c < channels; c++, to++) {
+                if (h->bits == 16)
+                    ((uint16_t *)small)[to] = mean_u16(deep + from + c, channels, row, height, width);
+                else
+                    ((uint8_t *)small)[to] = mean_u8(flat + from + c, channels, row, height, width);
+            }
+        }
+    }
+    sslcv__free(context, *pixels);
+    *pixels = small;
+    return status;
+}
+
 sslcv_status sslcv__decode(sslcv_context *context, const void *bytes, int64_t size, const char *name, int64_t channels,
                            const sslcv__decode_limits *limits, sslcv_tensor *image)
 {
     sslcv__image_header h;
     void *pixels = NULL;
     const char *wrong;
+    int64_t shrink;
     sslcv_status status = read_header(bytes, size, name, channels, limits, &h);
 
     if (status != SSLCV_OK) return status;
     wrong = sslcv__image_damage(bytes, size, &h);
     if (wrong) return sslcv__fail(SSLCV_ERR_FORMAT, "%s: it is damaged: %s", name, wrong);
     if (channels == 0) channels = h.channels;
+    shrink = shrink_of(&h, limits);
     if (h.format == SSLCV__PNM)
         status = decode_pnm(context, bytes, &h, channels, &pixels);
+    else if (sslcv__jpeg_supports(&h))
+        status = decode_jpeg(context, bytes, size, name, &h, shrink, channels, &pixels);
     else
         status = decode_stb(context, bytes, size, name, &h, channels, &pixels);
+    if (status == SSLCV_OK && shrink > 1 && !sslcv__jpeg_supports(&h)) {
+        status = shrink_pixels(context, &h, shrink, channels, &pixels);
+    }
     if (status != SSLCV_OK) return status;
-    return sslcv_tensor_init_pixels(image, h.bits == 16 ? SSLCV_U16 : SSLCV_U8, pixels, h.width, h.height, channels, 0,
-                                    SSLCV_PIXELS_AS_STORED);
+    return sslcv_tensor_init_pixels(image, h.bits == 16 ? SSLCV_U16 : SSLCV_U8, pixels, shrunk(h.width, shrink),
+                                    shrunk(h.height, shrink), channels, 0, SSLCV_PIXELS_AS_STORED);
 }
 
 void sslcv__decode_free(sslcv_context *context, sslcv_tensor *image)

@@ -82,7 +82,8 @@ static const char *jpeg_header(const uint8_t *bytes, int64_t size, sslcv__image_
     if (length < 8 || bytes[at + 2] != 8) return "its JPEG frame header is not of 8-bit values";
     h->height = big16(bytes + at + 3);
     h->width = big16(bytes + at + 5);
-    h->channels = bytes[at + 7] >= 3 ? 3 : 1;
+    h->components = bytes[at + 7];
+    h->channels = h->components >= 3 ? 3 : 1;
     return NULL;
 }
 

@@ -16,6 +16,7 @@ typedef struct sslcv__image_header {
     int32_t bits;          /* of a value as decoded: 8 or 16 */
     int64_t width, height; /* >= 1 */
     int64_t channels;      /* 1 or 3, alpha not counted */
+    int64_t components;    /* JPEG: of a pixel as stored; 4: CMYK */
     int64_t pixels_at;     /* PNM: offset of the first value */
     int64_t max_value;     /* PNM: full scale, 1 .. 65535 */
 } sslcv__image_header;

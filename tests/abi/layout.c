@@ -368,14 +368,16 @@ NEXT(sslcv_trainer_options, checkpoint_path, batch_size);
 NEXT(sslcv_trainer_options, batch_size, epochs);
 NEXT(sslcv_trainer_options, epochs, steps_per_epoch);
 NEXT(sslcv_trainer_options, steps_per_epoch, prefetch);
-NEXT(sslcv_trainer_options, prefetch, checkpoint_epochs);
+NEXT(sslcv_trainer_options, prefetch, memory_budget);
+NEXT(sslcv_trainer_options, memory_budget, micro_batch);
+NEXT(sslcv_trainer_options, micro_batch, checkpoint_epochs);
 NEXT(sslcv_trainer_options, checkpoint_epochs, checkpoint_seconds);
 NEXT(sslcv_trainer_options, checkpoint_seconds, seed);
 NEXT(sslcv_trainer_options, seed, sampler);
 NEXT(sslcv_trainer_options, sampler, drop_last);
 NEXT(sslcv_trainer_options, drop_last, resume);
 NEXT(sslcv_trainer_options, resume, generations);
-LAST(sslcv_trainer_options, generations, 128);
+LAST(sslcv_trainer_options, generations, 144);
 
 FIRST(sslcv_progress, struct_size);
 NEXT(sslcv_progress, struct_size, event);
@@ -409,7 +411,10 @@ NEXT(sslcv_memory, losses, activations);
 NEXT(sslcv_memory, activations, scratch);
 NEXT(sslcv_memory, scratch, loader);
 NEXT(sslcv_memory, loader, total);
-LAST(sslcv_memory, total, 72);
+NEXT(sslcv_memory, total, micro_batch);
+NEXT(sslcv_memory, micro_batch, recomputed_norms);
+NEXT(sslcv_memory, recomputed_norms, recomputed_stages);
+LAST(sslcv_memory, recomputed_stages, 96);
 
 /* method.h */
 FIRST(sslcv_method_options, struct_size);

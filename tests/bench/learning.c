@@ -3,6 +3,7 @@
  * at the end, beside the figures of a PyTorch run with the same settings.
  *
  *     learning --data DIR [--reference simclr.json] [--epochs 10] [--images 10000] [--json FILE]
+ *     learning --data DIR --serve
  *
  * The recipe "simclr", preset "cifar", with width 0.25: stem and stages of 16, 16, 32, 64, 128 channels, projection
  * 128-128-128 with batch norm behind both layers, NT-Xent with temperature 0.5, SGD 0.12 with momentum 0.9 and weight
@@ -15,24 +16,28 @@
  * Linear: softmax regression on standardised features with 1 %, 10 % and all of the labels. The reference minimises
  * 1/2 |W|^2 + C (sum of the losses) with C = 0.1; divided by C n that is the mean loss with weight decay 1 / (C n).
  *
+ * With --serve it only trains, one epoch at a time, as told on standard input (serve.h): the time of an epoch with
+ * decoding, augmentation and steps.
+ *
  * Public headers only. A reference is a file of results with "epochs": [{"loss", "knn", "train_seconds"} ...] and
  * "linear": {"1%_C0.1" ...}; where labels_1pct.txt and labels_10pct.txt lie beside it, with one row of the training set
  * a line, those labels are used, else a balanced share that is drawn.
  */
-#include "bench.h"
+#include "networks.h"
+#include "serve.h"
 
-#include <jansson.h>
 #include <math.h>
 
-enum { BATCH = 256, NUM_SHARES = 3 };
+enum { BATCH = 256, NUM_SHARES = 3, SERVED_EPOCHS = 1000 /* that are planned for */ };
 
 static const double regression_c = 0.1;
 static const double presentations = 1e6; /* of labelled rows to each linear probe */
 
 typedef struct settings {
+    bench_settings net; /* of these precision, winograd, width and threads */
     const char *data, *reference, *json;
-    int64_t epochs, images, seed, threads;
-    double width;
+    int64_t epochs, images, seed;
+    int serve;
 } settings;
 
 /** What the run is made of; handles are references. */
@@ -166,7 +171,7 @@ static sslcv_status make_trainer(const settings *s, experiment *e)
     sslcv_method_options options;
     sslcv_status status;
 
-    snprintf(text, sizeof text, "width=%g epochs=%lld batch=%d", s->width, (long long)s->epochs, BATCH);
+    snprintf(text, sizeof text, "width=%g epochs=%lld batch=%d", s->net.width, (long long)s->epochs, BATCH);
     TRY(sslcv_method_options_init(&options, sizeof options));
     options.dataset = e->train;
     options.preset = "cifar";
@@ -383,6 +388,28 @@ end:
     return status;
 }
 
+/* ---- epochs as told ---- */
+
+static sslcv_status run_epoch(void *user)
+{
+    experiment *e = user;
+
+    return sslcv_trainer_run(e->trainer, e->steps);
+}
+
+static sslcv_status serve(const settings *s, experiment *e)
+{
+    bench_server server = {e, e->context, NULL, run_epoch, NULL};
+    sslcv_status status;
+
+    e->steps = s->images / BATCH;
+    server.about = bench_describe(e->context, "image", e->steps * BATCH);
+    if (!server.about) return SSLCV_ERR_OUT_OF_MEMORY;
+    status = bench_serve(&server);
+    json_decref(server.about);
+    return status;
+}
+
 /* ---- main ---- */
 
 static void print_head(const experiment *e, const settings *s)
@@ -392,8 +419,8 @@ static void print_head(const experiment *e, const settings *s)
     if (sslcv_context_get_info(e->context, &info) != SSLCV_OK) return;
     printf("simclr on %lld images of CIFAR-10, ResNet-18 with width %g, %lld epochs, seed %lld; sslcv %s, %s, %d "
            "threads\n\n",
-           (long long)s->images, s->width, (long long)s->epochs, (long long)s->seed, sslcv_version_string(), info.cpu,
-           (int)info.threads);
+           (long long)s->images, s->net.width, (long long)s->epochs, (long long)s->seed, sslcv_version_string(),
+           info.cpu, (int)info.threads);
     printf("epoch     rate     loss  k-NN %% spread  train s  images/s  eval s");
     if (e->reference) printf(" | reference: loss, k-NN %%, train s");
     putchar('\n');
@@ -414,22 +441,24 @@ static void warn_about_reference(const settings *s, const experiment *e)
 
 int main(int argc, char **argv)
 {
-    settings s = {
-        .data = "../shared/data/cifar10", .epochs = 10, .images = 10000, .seed = 1, .width = 0.25, .threads = 0};
+    settings s = {.net = {BENCH_DEFAULTS}, .data = "../shared/data/cifar10", .epochs = 10, .images = 10000, .seed = 1};
     const bench_option options[] = {
         {"data", "folder of CIFAR-10's binary files, also .gz; default ../shared/data/cifar10", .text = &s.data},
         {"reference", "results of a run to compare with, JSON", .text = &s.reference},
         {"epochs", "default 10", .integer = &s.epochs},
         {"images", "of the training set, from its first; default 10000", .integer = &s.images},
-        {"width", "default 0.25", .real = &s.width},
+        {"width", "default 0.25", .real = &s.net.width},
+        {"precision", "f32 (default) or bf16", .text = &s.net.precision},
+        {"winograd", "1 (default): allowed; 0: never", .integer = &s.net.winograd},
         {"seed", "default 1", .integer = &s.seed},
-        {"threads", "default 0: the processors that this process may use", .integer = &s.threads},
+        {"threads", "default 0: the processors that this process may use", .integer = &s.net.threads},
         {"json", "write the results there", .text = &s.json},
+        {"serve", "train epochs as told on standard input", .flag = &s.serve},
     };
     experiment e = {0};
-    sslcv_context_options context_options;
     sslcv_status status;
 
+    s.net.width = 0.25;
     bench_parse(argc, argv, options, (int)(sizeof options / sizeof options[0]));
     if (s.images < BATCH || s.epochs < 1) {
         fprintf(stderr, "%s: --images must be %d or more, --epochs 1 or more\n", argv[0], BATCH);
@@ -440,11 +469,14 @@ int main(int argc, char **argv)
         return 2;
     }
     e.results = json_pack("{s:s, s:[], s:{}}", "method", "simclr", "epochs", "linear");
-    TRY(sslcv_context_options_init(&context_options, sizeof context_options));
-    context_options.threads = (int32_t)s.threads;
-    context_options.seed = (uint64_t)s.seed;
-    TRY(sslcv_context_create(&context_options, &e.context));
+    TRY(bench_make_context(&s.net, &e.context));
     TRY(first_images(e.context, &s, &e.train));
+    if (s.serve) {
+        s.epochs = SERVED_EPOCHS;
+        TRY(make_trainer(&s, &e));
+        TRY(serve(&s, &e));
+        goto end;
+    }
     TRY(open_part(e.context, s.data, SSLCV_DATASET_TEST, &e.test));
     TRY(make_trainer(&s, &e));
     TRY(watch(&e));

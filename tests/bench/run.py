@@ -1,116 +1,197 @@
 #!/usr/bin/env python3
-"""The training step of step.c against the same step in PyTorch, alternating in one run.
+"""All benchmarks: ours beside PyTorch, ONNX Runtime and torchvision on the same work, alternating in one run.
 
-    run.py --ours build/bench/step [--rounds 7] [--json FILE] [--arch resnet18] [--batch 128] ...
+    run.py [--build build/bench] [--only r18-f32,embed-r18] [--rounds 5] [--data DIR] [--script FILE]
+           [--json FILE] [--markdown [FILE]]
+    run.py --from FILE --markdown [FILE]
 
-All programs are started once, warmed up, and stay alive, waiting for a line on their standard input. A round then makes
+Programs are started once, warmed up, and stay alive, waiting for a line on their standard input. A round then makes
 one step of each, one after the other, in an order that moves on by one from round to round. So a machine that gets
 slower or faster while it is measured does so for all. Ratios are taken within a round; their median is what counts.
 
-A program that is not its turn must really rest: all get OMP_WAIT_POLICY=passive, or the OpenMP threads of those that
-wait would spin on the processors of the one that works.
+PyTorch has many ways to be run: two memory layouts, eager or frozen, as it comes or tuned (glibc's malloc keeps
+buffers; its own kernels take AVX-512), and there may be several versions. Heats choose the fastest of each group: every
+variant makes one step to warm up and two that count. The winners alternate with ours.
 
-PyTorch runs in both memory layouts, each with glibc's malloc as it is and tuned (see pytorch_step.py). Ours allocates
-nothing during a step; its malloc is left as it is.
+What is not there is left out, with a line that says so. TORCH_PYTHON and ORT_PYTHON name Pythons that have torch or
+onnxruntime, parted by ":"; else the usual ones are tried. --markdown prints the tables of the documentation, or puts
+them between the marks <!-- NAME: begin --> and <!-- NAME: end --> of a file; --from takes the figures of an earlier
+run.
 """
 import argparse
 import json
 import os
-import statistics
+import re
 import subprocess
 import sys
+import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PASSED_ON = 'arch', 'stem', 'batch', 'size', 'width', 'threads'
-NO_TORCH = 3
+import report
+from servers import NOT_HERE, Ended, alternate, find_pythons
+from workloads import WORKLOADS, Setting
+
+WARM_UP, HEAT_STEPS = 1, 2
+SHARES = .75, .5, .35, .25  # of what is planned without a limit
 
 
 def arguments():
-    p = argparse.ArgumentParser(description='our training step against that of PyTorch')
-    p.add_argument('--ours', default='build/bench/step', help='the program; default build/bench/step')
-    p.add_argument('--rounds', type=int, default=7)
-    p.add_argument('--warm-up', type=int, default=2, help='steps of each before the first round; default 2')
-    p.add_argument('--arch', default='resnet18')
-    p.add_argument('--stem', default='cifar')
-    p.add_argument('--batch', type=int, default=128, help='images a step, two views each; default 128')
-    p.add_argument('--size', type=int, default=32)
-    p.add_argument('--width', type=float, default=1.0)
+    p = argparse.ArgumentParser(description='benchmarks beside PyTorch, ONNX Runtime and torchvision')
+    p.add_argument('--build', default='build/bench', help='folder of our programs; default build/bench')
+    p.add_argument('--only', help='workloads, parted by commas; default all: ' + ' '.join(w.name for w in WORKLOADS))
+    p.add_argument('--rounds', type=int, default=5)
     p.add_argument('--threads', type=int, default=0, help='default 0: as many as processors')
-    p.add_argument('--malloc', default='both', choices=['both', 'tuned', 'default'], help='of PyTorch')
-    p.add_argument('--json', metavar='FILE', help='write all figures there; "-": to standard output, no table')
+    p.add_argument('--data', help="folder of CIFAR-10's binary files, for the epoch")
+    p.add_argument('--script', help='a PyTorch script for the same epoch: --method simclr --data --out --epochs ...')
+    p.add_argument('--json', metavar='FILE', help='write all figures there')
+    p.add_argument('--from', dest='figures', metavar='FILE', help='measure nothing; take the figures of --json')
+    p.add_argument('--markdown', nargs='?', const='-', metavar='FILE', help='tables for the documentation')
+    p.add_argument('--verbose', action='store_true', help='tell each step')
     return p.parse_args()
 
 
-class Ended(Exception):
-    def __init__(self, server, status):
-        super().__init__('%s ended with status %s' % (server.name, status))
-        self.status = status
+class Bench:
+    def __init__(self, a, setting):
+        self.a, self.setting, self.notes, self.tried = a, setting, [], []
+        self.heats = {}  # results of each group, by its commands: two workloads may need the same
 
+    def note(self, text):
+        if text not in self.notes:
+            self.notes.append(text)
+            print('    ' + text, flush=True)
 
-class Server:
-    """A program that makes steps when told."""
+    def say(self, text):
+        if self.a.verbose:
+            print('    ' + text, flush=True)
 
-    def __init__(self, name, command):
-        environment = dict(os.environ, OMP_WAIT_POLICY='passive')
-        environment.pop('GOMP_SPINCOUNT', None)
-        self.name, self.seconds = name, []
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
-                                        universal_newlines=True, bufsize=1)
-
-    def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise Ended(self, self.process.wait())
-        return line
-
-    def ask(self, command):
+    def started(self, program, warm_up=WARM_UP):
+        """None, with a note, where it cannot work."""
         try:
-            self.process.stdin.write(command + '\n')
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            raise Ended(self, self.process.wait())
-        return self.read()
+            program.start(warm_up)
+            return program
+        except (Ended, OSError) as e:
+            program.close()
+            if not isinstance(e, Ended) or e.status != NOT_HERE:
+                self.note('left out: %s' % e)
+            return None
 
-    def start(self, warm_up):
-        self.about = json.loads(self.read())
-        for _ in range(warm_up):
-            self.ask('step')
+    def heat(self, programs):
+        """The fastest of a group, not started; None when none works."""
+        if len(programs) < 2:
+            return programs[0] if programs else None
+        key = tuple(' '.join(p.command) + str(sorted(p.environment.items())) for p in programs)
+        if key not in self.heats:
+            tried = []
+            for program in programs:
+                if not self.started(program):
+                    continue
+                for _ in range(HEAT_STEPS):
+                    program.step()
+                program.finish()
+                self.say('heat: %s: %s' % (program.name, ' '.join('%.3f' % s for s in program.seconds)))
+                tried.append(program.result())
+            self.heats[key] = tried
+        tried = self.heats[key]
+        self.tried += tried
+        if not tried:
+            return None
+        best = min(tried, key=lambda r: min(r['seconds']))['name']
+        winner = next(p for p in programs if p.name == best)
+        winner.seconds = []
+        return winner
 
-    def step(self):
-        self.seconds.append(float(self.ask('step')))
+    def winners(self, peers):
+        groups = {}
+        for peer in peers:
+            groups.setdefault(peer.group, []).append(peer)
+        return [winner for winner in map(self.heat, groups.values()) if winner]
 
-    def finish(self):
-        self.peak_bytes, self.planned_bytes = map(int, self.ask('memory').split())
-        self.close()
+    # ---- kinds of workloads: each returns its programs, measured ----
 
-    def close(self):
+    def against(self, ours, peers, rounds):
+        if not self.started(ours[0]):
+            return []
+        programs = ours + [w for w in self.winners(peers) if self.started(w)]
+        alternate(programs, rounds, self.say)
+        for program in programs:
+            program.look()
+            program.finish()
+        return programs
+
+    def epoch(self, ours, peers, rounds):
+        if not ours:
+            self.note('left out: the epoch, as --data names no folder of CIFAR-10 files')
+            return []
+        if not peers:
+            self.note('the epoch stands alone: --script names no PyTorch script, or no Python has torchvision')
+        return self.against(ours, peers, min(rounds, 2))
+
+    def least_budget(self, arguments):
+        """Of a budget that is too small the library says which would do. 0: it does not keep to budgets."""
+        refused = self.setting.ours('budget', arguments + ['--budget', '1'])
         try:
-            self.process.stdin.close()
-        except BrokenPipeError:
-            pass
-        self.process.wait()
+            refused.start(1)
+        except Ended as e:
+            number = re.search(r'(\d+)\D*$', e.words)
+            return int(number.group(1)) if number else 0
+        finally:
+            refused.close()
+        return 0
 
+    def memory(self, ours, peers, rounds):
+        free = self.started(ours[0])
+        if not free:
+            return []
+        planned, least = int(free.ask('memory').split()[1]), self.least_budget(free.command[2:])
+        budgets = [('%.0f %%' % (100 * share), int(share * planned)) for share in SHARES if share * planned > least]
+        if least:
+            budgets.append(('least', least))
+        tight = [self.setting.ours('budget', free.command[2:] + ['--budget', str(size)], 'sslcv, budget ' + name)
+                 for name, size in budgets]
+        programs = [free] + [p for p in self.winners(peers) + tight if self.started(p)]
+        alternate(programs, min(rounds, 3), self.say)
+        for program in programs:
+            program.look()
+            program.finish()
+        return programs
 
-def start_all(a):
-    options = [x for name in PASSED_ON for x in ('--' + name, str(getattr(a, name)))]
-    ours = Server('sslcv', [a.ours, '--serve'] + options)
-    servers = [ours]
-    ours.start(a.warm_up)
-    for layout in 'contiguous', 'channels_last':
-        for malloc in ('default', 'tuned') if a.malloc == 'both' else (a.malloc,):
-            name = 'PyTorch, %s, malloc %s' % (layout.replace('_', ' '), malloc)
-            server = Server(name, [sys.executable, os.path.join(HERE, 'pytorch_step.py'), '--serve', '--layout', layout,
-                                   '--malloc', malloc] + options)
-            try:
-                server.start(a.warm_up)
-            except Ended as ended:
-                server.close()
-                if ended.status != NO_TORCH:
-                    raise
-                return servers
-            servers.append(server)
-    return servers
+    def linear(self, ours, peers, rounds):
+        programs = [p for p in map(self.started, ours) if p]
+        alternate(programs, rounds, self.say)
+        for program in programs:
+            program.finish()
+        return programs
+
+    def first_step(self, ours, peers, rounds):
+        """A fresh process each time; seconds are from its start to the end of its first step."""
+        for program in ours:
+            later = []
+            for _ in range(min(rounds, 3)):
+                if not self.started(program, 0):
+                    return []
+                program.ask('step')
+                program.seconds.append(time.perf_counter() - program.began)
+                later += [float(program.ask('step')) for _ in range(2)]
+                program.finish()
+            program.findings = {'later_step': min(later)}
+        return ours
+
+    def run(self, workload):
+        rounds, began, load = self.a.rounds, time.time(), os.getloadavg()[0]
+        self.notes, self.tried, programs = [], [], []
+        ours, peers = workload.make(self.setting)
+        try:
+            programs = getattr(self, workload.kind.replace('-', '_'))(ours, peers, rounds)
+        except Ended as e:
+            self.note('given up: %s' % e)
+        finally:
+            for program in ours + peers:
+                program.close()
+        compared = workload.kind in ('against', 'epoch', 'memory')
+        return {'name': workload.name, 'title': workload.title, 'kind': workload.kind, 'notes': self.notes,
+                'load_before': load, 'run_seconds': time.time() - began,
+                'programs': [p.result(programs[0] if compared else None) for p in programs],
+                'heats': self.tried}
 
 
 def cpu_model():
@@ -123,86 +204,65 @@ def cpu_model():
         return os.uname().machine
 
 
-def results(a, servers, load, seconds):
-    ours = servers[0]
-    rows = []
-    for s in servers:
-        median = statistics.median(s.seconds)
-        ratios = [theirs / mine for theirs, mine in zip(s.seconds, ours.seconds)]
-        rows.append({'name': s.name, 'seconds': s.seconds, 'median_seconds': median,
-                     'images_per_second': a.batch / median, 'rows_per_second': 2 * a.batch / median,
-                     'ratios': ratios, 'median_ratio': statistics.median(ratios), 'peak_bytes': s.peak_bytes,
-                     'planned_bytes': s.planned_bytes, 'about': s.about})
-    best = min(rows[1:], key=lambda row: row['median_seconds']) if rows[1:] else None
-    return {'machine': {'cpu': cpu_model(), 'processors': len(os.sched_getaffinity(0)), 'kernel': os.uname().release,
-                        'load_before': load},
-            'method': {'rounds': a.rounds, 'warm_up': a.warm_up, 'OMP_WAIT_POLICY': 'passive', 'run_seconds': seconds},
-            'programs': rows, 'best_of_pytorch': best and best['name'], 'ratio': best and best['median_ratio'],
-            'ratio_range': best and [min(best['ratios']), max(best['ratios'])]}
+def machine(a):
+    """Processor, and the most that it can do."""
+    asked = subprocess.run([os.path.join(a.build, 'machine'), '--threads', str(a.threads)], stdout=subprocess.PIPE,
+                           universal_newlines=True)
+    found = {'cpu': cpu_model(), 'processors': len(os.sched_getaffinity(0)), 'kernel': os.uname().release}
+    if asked.returncode == 0:
+        found.update(json.loads(asked.stdout))
+    return found
 
 
-def versions(rows):
-    ours = rows[0]['about']
-    build = dict(line.split('=', 1) for line in ours['build'].split('\n') if line)
-    text = 'sslcv %s (oneDNN %s, %s)' % (ours['version'], build['onednn'], ours['instruction_set'])
-    if rows[1:]:
-        theirs = rows[1]['about']
-        text += '; PyTorch %(version)s (oneDNN %(onednn)s), Python %(python)s' % theirs
-    return text
+def selected(names):
+    chosen = [w for w in WORKLOADS if not names or w.name in names.split(',')]
+    unknown = set(names.split(',') if names else []) - {w.name for w in WORKLOADS}
+    if unknown:
+        sys.exit('run.py: no workload %s; there are %s' % (', '.join(sorted(unknown)),
+                                                           ', '.join(w.name for w in WORKLOADS)))
+    return chosen
 
 
-def print_table(a, r):
-    rows, machine = r['programs'], r['machine']
-    about = rows[0]['about']
-    print('%s, %s stem, width %g, projection head, NT-Xent, SGD: %d parameters, f32' %
-          (a.arch, a.stem, a.width, about['parameters']))
-    print('%d images of 3x%dx%d a step, two views each: %d rows' % (a.batch, a.size, a.size, 2 * a.batch))
-    print('%s; %d processors, %d threads; Linux %s' %
-          (machine['cpu'], machine['processors'], about['threads'], machine['kernel']))
-    print(versions(rows))
-    print('%d rounds after %d steps of warm-up, OMP_WAIT_POLICY=passive; load before: %.2f\n' %
-          (r['method']['rounds'], r['method']['warm_up'], machine['load_before']))
-    print('| %-38s | s a step | min .. max    | images/s | rows/s | time / ours | peak MiB |' % 'program')
-    print('| %s | --- | --- | --- | --- | --- | --- |' % ('-' * 38))
-    for row in rows:
-        print('| %-38s | %8.3f | %5.3f .. %5.3f | %8.1f | %6.1f | %11.2f | %8.0f |' %
-              (row['name'], row['median_seconds'], min(row['seconds']), max(row['seconds']), row['images_per_second'],
-               row['rows_per_second'], row['median_ratio'], row['peak_bytes'] / 1048576))
-    print('\nAn image is two rows. Times are medians; "time / ours" is the median of the ratios within a round.')
-    if r['ratio']:
-        print('Against the best of PyTorch (%s): %.2f times as fast, %.2f .. %.2f.' %
-              (r['best_of_pytorch'][9:], r['ratio'], r['ratio_range'][0], r['ratio_range'][1]))
-    else:
-        print('No Python with torch was found, so ours stands alone.')
-    if machine['load_before'] > 0.5:
-        print('The machine was busy (load %.2f): these times say little.' % machine['load_before'])
+def measure(a, chosen):
+    pythons, onnx_pythons = find_pythons('torch', 'TORCH_PYTHON'), find_pythons('onnxruntime', 'ORT_PYTHON')
+    view_pythons = find_pythons('torchvision', 'TORCH_PYTHON')
+    figures = {'machine': machine(a), 'method': {'rounds': a.rounds, 'warm_up': WARM_UP, 'heat_steps': HEAT_STEPS,
+                                                 'OMP_WAIT_POLICY': 'passive'}, 'workloads': [], 'missing': []}
+    for found, what in (pythons, 'torch'), (view_pythons, 'torchvision'), (onnx_pythons, 'onnxruntime'):
+        if not found:
+            figures['missing'].append('no Python with %s was found: its rows are left out' % what)
+            print(figures['missing'][-1])
+    began = time.time()
+    with tempfile.TemporaryDirectory() as temporary:
+        bench = Bench(a, Setting(a.build, a.threads, pythons, onnx_pythons, view_pythons, a.data, a.script, temporary))
+        for workload in chosen:
+            print('%4.0f s  %s: %s' % (time.time() - began, workload.name, workload.title), flush=True)
+            figures['workloads'].append(bench.run(workload))
+    figures['run_seconds'] = time.time() - began
+    return figures
 
 
 def main():
     a = arguments()
-    load, began = os.getloadavg()[0], time.time()
-    try:
-        servers = start_all(a)
-        for turn in range(a.rounds):
-            first = turn % len(servers)
-            for server in servers[first:] + servers[:first]:
-                server.step()
-        for server in servers:
-            server.finish()
-    except (Ended, OSError) as ended:
-        print('run.py: %s' % ended, file=sys.stderr)
-        return 1
-    r = results(a, servers, load, time.time() - began)
-    if a.json == '-':
-        print(json.dumps(r, indent=1))
-        return 0
-    print_table(a, r)
+    if a.figures:
+        with open(a.figures) as file:
+            figures = json.load(file)
+    else:
+        try:
+            figures = measure(a, selected(a.only))
+        except (Ended, OSError) as e:
+            sys.exit('run.py: %s' % e)
     if a.json:
         with open(a.json, 'w') as file:
-            json.dump(r, file, indent=1)
+            json.dump(figures, file, indent=1)
             file.write('\n')
-    return 0
+    if a.markdown == '-':
+        print(report.markdown(figures))
+    elif a.markdown:
+        report.update(a.markdown, figures)
+    else:
+        print('\n' + report.text(figures))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

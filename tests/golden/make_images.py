@@ -76,6 +76,8 @@ def main():
         line(name, data, np.array(Image.open(io.BytesIO(data))))
     data = encode(Image.fromarray(smooth(16, 16)[:, :, 0]), "JPEG", quality=95)
     line("grey.jpg", data, np.array(Image.open(io.BytesIO(data))))
+    data = encode(Image.fromarray(smooth(12, 20)).convert("CMYK"), "JPEG", quality=95)
+    line("cmyk.jpg", data, np.array(Image.open(io.BytesIO(data)).convert("RGB")))
 
 
 if __name__ == "__main__":

@@ -263,6 +263,69 @@ START_TEST(layouts_do_not_matter)
 }
 END_TEST
 
+/** Weight of an old pixel in a new one, not normalised: the definition, in double. */
+static double triangle(int64_t old, int64_t new, int64_t x, int64_t i)
+{
+    const double scale = (double)old / (double)new, stretch = scale > 1.0 ? scale : 1.0;
+    const double distance = fabs(((double)x + 0.5 - ((double)i + 0.5) * scale) / stretch);
+
+    return distance < 1.0 ? 1.0 - distance : 0.0;
+}
+
+static double naive_resized(const uint8_t *plane, int64_t h, int64_t w, int64_t step, int64_t height, int64_t width,
+                            int64_t i, int64_t k)
+{
+    double sum = 0.0, weights = 0.0;
+    int64_t y, x;
+
+    for (y = 0; y < h; y++) {
+        const double down = triangle(h, height, y, i);
+
+        for (x = 0; x < w && down > 0.0; x++) {
+            const double weight = down * triangle(w, width, x, k);
+
+            sum += weight * plane[(y * w + x) * step];
+            weights += weight;
+        }
+    }
+    return sum / weights / 255.0;
+}
+
+/** Up, a little down and far down (many taps), in widths that are no multiple of a vector. */
+START_TEST(resizes_as_defined)
+{
+    enum { OLD_H = 61, OLD_W = 47, PIXELS = OLD_H * OLD_W };
+    static const int64_t sizes[][2] = {{64, 64}, {61, 63}, {50, 31}, {21, 13}, {4, 3}, {1, 47}};
+    static uint8_t planes[3 * PIXELS], packed[3 * PIXELS];
+    sslcv_tensor sources[3];
+    int64_t i, k, c;
+    int size, layout;
+
+    make_pixels(3, 3 * PIXELS, planes);
+    for (i = 0; i < 3 * PIXELS; i++) packed[i % PIXELS * 3 + i / PIXELS] = planes[i];
+    sources[0] = planar(SSLCV_U8, planes, 3, OLD_H, OLD_W);
+    OK(sslcv_tensor_init_pixels(&sources[1], SSLCV_U8, packed, OLD_W, OLD_H, 3, 0, SSLCV_PIXELS_AS_STORED));
+    OK(sslcv_tensor_init_pixels(&sources[2], SSLCV_U8, packed, OLD_W, OLD_H, 3, 0, SSLCV_PIXELS_BGR));
+    for (size = 0; size < 6; size++) {
+        const int64_t height = sizes[size][0], width = sizes[size][1];
+
+        for (layout = 0; layout < 3; layout++) {
+            resize(&sources[layout], &(sslcv__box){0, 0, OLD_H, OLD_W}, height, width, SSLCV__BILINEAR);
+            for (c = 0; c < 3; c++) {
+                const uint8_t *plane = planes + (layout == 2 ? 2 - c : c) * PIXELS;
+
+                for (i = 0; i < height; i += 3) {
+                    for (k = 0; k < width; k++) {
+                        CLOSE(out[(c * height + i) * width + k],
+                              naive_resized(plane, OLD_H, OLD_W, 1, height, width, i, k), 2e-6);
+                    }
+                }
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(crops_and_flips)
 {
     static const int64_t sizes[][2] = {{5, 7}, {15, 13}, {9, 12}};
@@ -498,6 +561,65 @@ START_TEST(jitter_draws)
 }
 END_TEST
 
+/** A jitter goes from block to block; it is the same as its operations one after the other, bit by bit. */
+START_TEST(jitter_is_its_operations)
+{
+    enum { PIXELS = 2 * 1024 + 77 };
+    static float start[3 * PIXELS], a[3 * PIXELS], b[3 * PIXELS];
+    static uint8_t bytes[3 * PIXELS];
+    sslcv_transform t = transform(SSLCV_TRANSFORM_COLOR_JITTER);
+    sslcv__jitter_draw draw;
+    sslcv__rng rng;
+    int i, k;
+
+    make_pixels(4, 3 * PIXELS, bytes);
+    for (i = 0; i < 3 * PIXELS; i++) start[i] = (float)bytes[i] / 255.0f;
+    t.brightness = t.contrast = t.saturation = 0.8;
+    t.hue = 0.2;
+    sslcv__rng_init(&rng, 6, 0, 0);
+    for (i = 0; i < 100; i++) {
+        if (i == 80) t.hue = t.brightness = 0.0;
+        if (i == 90) t.contrast = 0.0;
+        sslcv__draw_jitter(&t, &rng, &draw);
+        memcpy(a, start, sizeof a);
+        memcpy(b, start, sizeof b);
+        sslcv__jitter(a, 3, PIXELS, &t, &draw);
+        for (k = 0; k < 4; k++) {
+            if (draw.order[k] == 0 && t.brightness > 0.0) {
+                sslcv__adjust_brightness(b, 3, PIXELS, (float)draw.brightness);
+            } else if (draw.order[k] == 1 && t.contrast > 0.0) {
+                sslcv__adjust_contrast(b, 3, PIXELS, (float)draw.contrast);
+            } else if (draw.order[k] == 2) {
+                sslcv__adjust_saturation(b, PIXELS, (float)draw.saturation);
+            } else if (draw.order[k] == 3 && t.hue > 0.0) {
+                sslcv__adjust_hue(b, PIXELS, (float)draw.hue);
+            }
+        }
+        ck_assert_mem_eq(a, b, sizeof a);
+    }
+}
+END_TEST
+
+/** Contrast needs the mean luma of the whole image, whatever its size. */
+START_TEST(contrast_sees_the_whole_image)
+{
+    enum { PIXELS = 3 * 1024 + 5 };
+    static float p[3 * PIXELS];
+    double mean = 0.0;
+    int i;
+
+    for (i = 0; i < 3 * PIXELS; i++) p[i] = 0.25f + 0.5f * (float)i / (3 * PIXELS);
+    for (i = 0; i < PIXELS; i++) {
+        mean += 0.2989 * (double)p[i] + 0.587 * (double)p[PIXELS + i] + 0.114 * (double)p[2 * PIXELS + i];
+    }
+    mean /= PIXELS;
+    sslcv__adjust_contrast(p, 3, PIXELS, 0.5f);
+    for (i = 0; i < 3 * PIXELS; i++) {
+        CLOSE(p[i], 0.5 * (0.25 + 0.5 * i / (3.0 * PIXELS)) + 0.5 * mean, 1e-6);
+    }
+}
+END_TEST
+
 START_TEST(probabilities)
 {
     enum { DRAWS = 4000 };
@@ -537,11 +659,12 @@ START_TEST(blurs)
         double sigma;
         int64_t radius;
     } cases[] = {{"blur_0.4_2", 0.4, 2}, {"blur_1.3_4", 1.3, 4}, {"blur_0.1_1", 0.1, 1}};
-    float work[2000], plane[121] = {0};
+    float plane[121] = {0};
+    void *work[1000];
     int i;
 
     for (i = 0; i < 3; i++) {
-        ck_assert_int_le(sslcv__blur_floats(H, W, cases[i].radius), 2000);
+        ck_assert_int_le(sslcv__blur_bytes(H, W, cases[i].radius), sizeof work);
         memcpy(out, image, sizeof image);
         sslcv__blur(out, 3, H, W, cases[i].sigma, cases[i].radius, work);
         compare(cases[i].name, out, SIZE, exact);
@@ -552,6 +675,52 @@ START_TEST(blurs)
     for (i = 0; i < 6; i++) plane[i] = 0.25f; /* constant, and smaller than the kernel */
     sslcv__blur(plane, 2, 3, 1, 5.0, 15, work);
     for (i = 0; i < 6; i++) CLOSE(plane[i], 0.25, 1e-6);
+}
+END_TEST
+
+static int64_t mirrored(int64_t i, int64_t n)
+{
+    while (n > 1 && (i < 0 || i >= n)) i = i < 0 ? -i : 2 * (n - 1) - i;
+    return n > 1 ? i : 0;
+}
+
+/** Against the two-dimensional sum in double; also where the kernel is larger than the picture. */
+START_TEST(blurs_as_defined)
+{
+    static const int64_t cases[][3] = {{30, 37, 1}, {30, 37, 3}, {31, 36, 4}, {9, 40, 6}, {40, 9, 7}, {2, 5, 6}};
+    static uint8_t bytes[3 * 40 * 40];
+    static float before[3 * 40 * 40];
+    int n;
+
+    make_pixels(5, 3 * 40 * 40, bytes);
+    for (n = 0; n < 3 * 40 * 40; n++) before[n] = (float)bytes[n] / 255.0f;
+    for (n = 0; n < 6; n++) {
+        const int64_t h = cases[n][0], w = cases[n][1], radius = cases[n][2];
+        const double sigma = (double)radius / 2.5;
+        void *work = malloc((size_t)sslcv__blur_bytes(h, w, radius)); /* the sanitizer sees what is too much */
+        int64_t c, y, x, i, k;
+
+        memcpy(out, before, sizeof before);
+        sslcv__blur(out, 3, h, w, sigma, radius, work);
+        free(work);
+        for (c = 0; c < 3; c++) {
+            for (y = 0; y < h; y++) {
+                for (x = 0; x < w; x++) {
+                    double sum = 0.0, weights = 0.0;
+
+                    for (i = -radius; i <= radius; i++) {
+                        for (k = -radius; k <= radius; k++) {
+                            const double weight = exp(-0.5 * (double)(i * i + k * k) / (sigma * sigma));
+
+                            sum += weight * (double)before[(c * h + mirrored(y + i, h)) * w + mirrored(x + k, w)];
+                            weights += weight;
+                        }
+                    }
+                    CLOSE(out[(c * h + y) * w + x], sum / weights, exact);
+                }
+            }
+        }
+    }
 }
 END_TEST
 
@@ -703,6 +872,51 @@ START_TEST(scratch_stops_growing)
     }
     ck_assert_int_eq((int64_t)atomic_load(&context->bytes), held);
     sslcv__augment_scratch_free(scratch);
+}
+END_TEST
+
+/** The last transform may write where the view is wanted: the same values as when it is followed by another. */
+START_TEST(last_transforms)
+{
+    const int32_t kinds[] = {SSLCV_TRANSFORM_RANDOM_RESIZED_CROP,
+                             SSLCV_TRANSFORM_RANDOM_CROP,
+                             SSLCV_TRANSFORM_RESIZE,
+                             SSLCV_TRANSFORM_HORIZONTAL_FLIP,
+                             SSLCV_TRANSFORM_VERTICAL_FLIP,
+                             SSLCV_TRANSFORM_COLOR_JITTER,
+                             SSLCV_TRANSFORM_GRAYSCALE,
+                             SSLCV_TRANSFORM_GRAYSCALE,
+                             SSLCV_TRANSFORM_GAUSSIAN_BLUR,
+                             SSLCV_TRANSFORM_SOLARIZE,
+                             SSLCV_TRANSFORM_SELECT_CHANNELS,
+                             SSLCV_TRANSFORM_NORMALIZE};
+    const sslcv_transform nothing = transform(SSLCV_TRANSFORM_NORMALIZE); /* mean 0, deviation 1 */
+    float alone[SIZE];
+    size_t i;
+
+    for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        sslcv_transform t = i < 3 ? sized(kinds[i], 7, 6) : transform(kinds[i]);
+        int64_t sample, count = 0;
+
+        if (i == 7) t.count = 1, t.probability = 1.0;
+        if (kinds[i] == SSLCV_TRANSFORM_SELECT_CHANNELS) t.first = 1, t.count = 2;
+        for (sample = 0; sample < 8; sample++) {
+            int more;
+
+            for (more = 0; more < 2; more++) {
+                sslcv_augmenter_destroy(augmenter);
+                OK(sslcv_augmenter_create(context, &augmenter));
+                OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, NULL));
+                add(&t);
+                if (more) add(&nothing);
+                memset(out, 0x55, sizeof out);
+                count = apply(0, 1, sample);
+                ck_assert_int_eq(((uint8_t *)&out[count])[0], 0x55);
+                if (!more) memcpy(alone, out, (size_t)count * sizeof *alone);
+            }
+            ck_assert_mem_eq(alone, out, (size_t)count * sizeof *alone);
+        }
+    }
 }
 END_TEST
 
@@ -1157,6 +1371,33 @@ START_TEST(out_of_memory)
 }
 END_TEST
 
+/** Who makes one view at a time: once the augmenter has seen an image of the size, no memory is asked for. */
+START_TEST(apply_stops_allocating)
+{
+    const sslcv_allocator allocator = {sizeof allocator, NULL, allocate, deallocate};
+    const sslcv_tensor source = planar(SSLCV_U8, pixels, 3, H, W);
+    sslcv_tensor result = planar(SSLCV_F32, out, 3, 8, 8);
+    sslcv_context_options options;
+    sslcv_context *poor;
+    sslcv_augmenter *a;
+    int64_t i;
+
+    OK(sslcv_context_options_init(&options, sizeof options));
+    options.allocator = &allocator;
+    OK(sslcv_context_create(&options, &poor));
+    OK(sslcv_augmenter_create(poor, &a));
+    OK(sslcv_augmenter_add_preset(a, "simclr", 8, NULL, NULL));
+    for (i = 0; i < 400; i++) {
+        if (i == 200) countdown = 0;
+        OK(sslcv_augmenter_apply(a, &source, 1, 0, i, i % 2, &result));
+    }
+    countdown = -1;
+    sslcv_augmenter_destroy(a);
+    ck_assert_int_eq((int64_t)atomic_load(&poor->bytes), 0);
+    sslcv_context_destroy(poor);
+}
+END_TEST
+
 /** A preset that fails half-way leaves no view behind. */
 START_TEST(failed_preset_leaves_nothing)
 {
@@ -1195,6 +1436,7 @@ int main(void)
     tcase_add_test(tests, resizes_as_torchvision_and_pillow);
     tcase_add_test(tests, resizes_a_row_as_pillow);
     tcase_add_test(tests, resizes_boxes);
+    tcase_add_test(tests, resizes_as_defined);
     tcase_add_test(tests, layouts_do_not_matter);
     tcase_add_test(tests, crops_and_flips);
     tcase_add_test(tests, box_fallback);
@@ -1204,14 +1446,18 @@ int main(void)
     tcase_add_test(tests, color_of_four_pixels);
     tcase_add_test(tests, hue_keeps_value_and_chroma);
     tcase_add_test(tests, jitter_draws);
+    tcase_add_test(tests, jitter_is_its_operations);
+    tcase_add_test(tests, contrast_sees_the_whole_image);
     tcase_add_test(tests, probabilities);
     tcase_add_test(tests, blurs);
+    tcase_add_test(tests, blurs_as_defined);
     tcase_add_test(tests, blur_keeps_the_mean);
     tcase_add_test(tests, normalizes);
     tcase_add_test(tests, selects_channels);
     tcase_add_test(tests, gray_images);
     tcase_add_test(tests, draws_depend_on_their_key_only);
     tcase_add_test(tests, scratch_stops_growing);
+    tcase_add_test(tests, last_transforms);
     tcase_add_test(tests, views_continue);
     tcase_add_test(tests, threads_agree);
     tcase_add_test(tests, presets);
@@ -1223,6 +1469,7 @@ int main(void)
     tcase_add_test(tests, augmenter_errors);
     tcase_add_test(tests, apply_errors);
     tcase_add_test(tests, out_of_memory);
+    tcase_add_test(tests, apply_stops_allocating);
     tcase_add_test(tests, failed_preset_leaves_nothing);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

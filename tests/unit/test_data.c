@@ -72,6 +72,7 @@ START_TEST(options_defaults)
     ck_assert_int_eq(o.max_pixels, (int64_t)1 << 27);
     ck_assert_int_eq(o.max_file_bytes, (int64_t)1 << 28);
     ck_assert_int_eq(o.max_cache_bytes, (int64_t)1 << 30);
+    ck_assert_int_eq(o.min_side, 0);
     ck_assert_ptr_null(o.path);
     FAILS(sslcv_dataset_options_init(&o, sizeof o, 6), SSLCV_ERR_INVALID_ARGUMENT, "dataset.kind is 6");
     FAILS(sslcv_dataset_options_init(NULL, sizeof o, 1), SSLCV_ERR_INVALID_ARGUMENT, "dataset_options is NULL");
@@ -109,6 +110,8 @@ START_TEST(options_refused)
     REFUSED(SSLCV_DATASET_LIST, refused.on_error = 2, "dataset.on_error is 2");
     REFUSED(SSLCV_DATASET_LIST, refused.channels = 4, "dataset.channels is 4; must be 0, 1 or 3");
     REFUSED(SSLCV_DATASET_LIST, refused.num_classes = -1, "dataset.num_classes is -1");
+    REFUSED(SSLCV_DATASET_CIFAR10, refused.min_side = 8, "dataset.min_side is set; CIFAR-10");
+    REFUSED(SSLCV_DATASET_LIST, refused.min_side = -1, "dataset.min_side is -1; must be >= 0");
     REFUSED(SSLCV_DATASET_LIST, refused.max_pixels = 0, "dataset.max_pixels is 0; must be >= 1");
     REFUSED(SSLCV_DATASET_LIST, refused.max_file_bytes = 0, "dataset.max_file_bytes is 0");
     REFUSED(SSLCV_DATASET_LIST, refused.max_cache_bytes = -5, "dataset.max_cache_bytes is -5");
@@ -617,6 +620,35 @@ START_TEST(cache)
     read_bytes(dataset, 0, again, shape);
     ck_assert_int_eq(memcmp(first, again, sizeof first), 0);
     FAILS(read_any(dataset, 1), SSLCV_ERR_NOT_FOUND, "1.ppm");
+    sslcv_dataset_destroy(dataset);
+}
+END_TEST
+
+/** Files are made smaller while they are decoded, and cached so. */
+START_TEST(smaller_images)
+{
+    sslcv_dataset_options options = dataset_options(SSLCV_DATASET_FOLDER, test_folder);
+    unsigned char large[3 * 12 * 17], small[3 * 6 * 9], again[3 * 20 * 5];
+    sslcv_dataset *dataset;
+    int64_t shape[3];
+
+    write_ppm("0.ppm", 17, 12, 1);
+    write_ppm("1.ppm", 5, 20, 2);
+    dataset = make_dataset(context, &options);
+    read_bytes(dataset, 0, large, shape);
+    ck_assert(shape[1] == 12 && shape[2] == 17);
+    sslcv_dataset_destroy(dataset);
+    options.min_side = 6;
+    options.cache = 1;
+    dataset = make_dataset(context, &options);
+    read_bytes(dataset, 0, small, shape);
+    ck_assert(shape[1] == 6 && shape[2] == 9);
+    ck_assert_int_eq(small[0], (large[0] + large[1] + large[17] + large[18] + 2) / 4);
+    ck_assert_int_eq(unlink(in_folder("0.ppm")), 0);
+    read_bytes(dataset, 0, again, shape);
+    ck_assert_int_eq(memcmp(small, again, sizeof small), 0);
+    read_bytes(dataset, 1, again, shape); /* smaller than that already */
+    ck_assert(shape[1] == 20 && shape[2] == 5);
     sslcv_dataset_destroy(dataset);
 }
 END_TEST
@@ -1266,7 +1298,7 @@ int main(void)
     CASE(suite, "list", list_of_images, list_of_many, list_of_files, list_refuses, list_out_of_memory);
     CASE(suite, "folder", folder_order_and_labels, folder_links, folder_links_do_not_multiply, folder_depth,
          folder_many_names, folder_not_found, folder_closed_to_us, folder_cancelled, folder_out_of_memory);
-    CASE(suite, "read", read_refuses, read_damaged, read_grey, cache);
+    CASE(suite, "read", read_refuses, read_damaged, read_grey, cache, smaller_images);
     CASE(suite, "cifar", cifar10, cifar_inner_folder, cifar_damaged);
     CASE(suite, "idx", idx, idx_damaged);
     CASE(suite, "callbacks", callbacks, callbacks_refused);

@@ -1,18 +1,21 @@
 #include "support.h"
 
 #include <stdio.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "core/context.h"
 #include "image/decode.h"
+#include "image/jpeg.h"
 
 /*
  * Golden files: tests/golden/images.txt, by make_images.py (Pillow 9.4). All but JPEG must be the same bytes; JPEG
- * decoders differ in rounding and in how they enlarge the colour planes: up to 6 of 255.
+ * decoders differ in rounding and in how they enlarge the colour planes: up to 6 of 255. With libjpeg-turbo, which is
+ * also Pillow's decoder, colour and grey files must be the same bytes too.
  */
 enum { MAX_LINE = 1 << 16, JPEG_TOLERANCE = 6 };
 
-static const sslcv__decode_limits roomy = {1 << 20, 1 << 20};
+static const sslcv__decode_limits roomy = {1 << 20, 1 << 20, 0};
 
 static struct sample {
     char name[32];
@@ -63,7 +66,7 @@ static void setup(void)
         read_sample(line, &samples[num_samples]);
     }
     fclose(file);
-    ck_assert_int_ge(num_samples, 18);
+    ck_assert_int_ge(num_samples, 19);
     OK(sslcv_context_create(NULL, &context));
 }
 
@@ -99,10 +102,19 @@ static int is_jpeg(const struct sample *s)
     return s->file[0] == 0xff;
 }
 
+/** Is libjpeg the one that decodes it? */
+static int has_libjpeg(const struct sample *s)
+{
+    sslcv__image_header header;
+
+    ck_assert_ptr_null(sslcv__image_header_read(s->file, s->size, &header));
+    return sslcv__jpeg_supports(&header);
+}
+
 START_TEST(golden_files)
 {
     const struct sample *s = &samples[_i];
-    const int tolerance = is_jpeg(s) ? JPEG_TOLERANCE : 0;
+    const int tolerance = !is_jpeg(s) || has_libjpeg(s) ? 0 : JPEG_TOLERANCE;
     sslcv_tensor image;
     int64_t shape[3], y, x, c;
 
@@ -154,6 +166,111 @@ START_TEST(converts_channels)
         }
         sslcv__decode_free(context, &image);
     }
+}
+END_TEST
+
+/** Mean of the golden values under a pixel of the shrunk picture. */
+static double mean_under(const struct sample *s, int64_t shrink, int64_t c, int64_t y, int64_t x)
+{
+    double sum = 0.0;
+    int64_t count = 0, i, k;
+
+    for (i = y * shrink; i < (y + 1) * shrink && i < s->height; i++) {
+        for (k = x * shrink; k < (x + 1) * shrink && k < s->width; k++, count++) {
+            sum += s->values[(i * s->width + k) * s->channels + c];
+        }
+    }
+    return sum / (double)count;
+}
+
+/** By 2, 4 or 8 as long as both sides keep min_side; means of squares, which JPEG has nearly. */
+START_TEST(shrinks)
+{
+    static const int64_t min_sides[][2] = {{1, 8}, {3, 8}, {4, 4}, {5, 4}, {6, 2}, {10, 2}, {11, 1}, {99, 1}};
+    static const char *const names[] = {"rgb.jpg", "progressive.jpeg", "444.JPG"}; /* 19 rows of 34 */
+    const struct sample *s = find(names[_i]);
+    size_t n;
+
+    for (n = 0; n < sizeof min_sides / sizeof *min_sides; n++) {
+        const sslcv__decode_limits limits = {1 << 20, 1 << 20, min_sides[n][0]};
+        const int64_t shrink = min_sides[n][1];
+        sslcv_tensor image;
+        int64_t shape[3], y, x, c;
+
+        OK(sslcv__decode_shape(context, s->file, s->size, s->name, 0, &limits, shape));
+        OK(sslcv__decode(context, s->file, s->size, s->name, 0, &limits, &image));
+        ck_assert_mem_eq(shape, image.shape, sizeof shape);
+        ck_assert_int_eq(shape[1], (19 + shrink - 1) / shrink);
+        ck_assert_int_eq(shape[2], (34 + shrink - 1) / shrink);
+        for (y = 0; y < 19 / shrink; y++) { /* at the cut-off edge libjpeg's squares have what lies beyond */
+            for (x = 0; x < 34 / shrink; x++) {
+                for (c = 0; c < 3; c++) CLOSE(value_at(&image, c, y, x), mean_under(s, shrink, c, y, x), 6.0);
+            }
+        }
+        sslcv__decode_free(context, &image);
+    }
+}
+END_TEST
+
+START_TEST(shrinks_without_loss)
+{
+    static const char *const names[] = {"rgb.png", "grey.bmp", "deep.pgm", "interlaced.png"};
+    static const int64_t factors[] = {4, 2, 2, 8}; /* of shorter sides of 5, 3, 4 and 9 */
+    const sslcv__decode_limits limits = {1 << 20, 1 << 20, 2};
+    const struct sample *s = find(names[_i]);
+    const int64_t shrink = factors[_i];
+    sslcv_tensor image;
+    int64_t y, x, c;
+
+    OK(sslcv__decode(context, s->file, s->size, s->name, 0, &limits, &image));
+    ck_assert_int_eq(image.shape[1], (s->height + shrink - 1) / shrink);
+    ck_assert_int_eq(image.shape[2], (s->width + shrink - 1) / shrink);
+    for (y = 0; y < image.shape[1]; y++) {
+        for (x = 0; x < image.shape[2]; x++) {
+            for (c = 0; c < s->channels; c++) {
+                ck_assert_int_eq(value_at(&image, c, y, x), (int)(mean_under(s, shrink, c, y, x) + 0.5));
+            }
+        }
+    }
+    sslcv__decode_free(context, &image);
+}
+END_TEST
+
+/** Coded data that end within the picture are damage; and no decoder talks to the terminal. */
+START_TEST(libjpeg_refuses_missing_data)
+{
+    static const char *const names[] = {"rgb.jpg", "progressive.jpeg", "444.JPG", "grey.jpg"};
+    const struct sample *s = find(names[_i]);
+    FILE *said = tmpfile();
+    const int terminal = dup(2);
+    uint8_t *copy = malloc((size_t)s->size);
+    sslcv_tensor image = {.ndim = 77};
+    int64_t at = s->size - 2, i;
+    sslcv_status status;
+
+    ck_assert(said != NULL && terminal >= 0 && copy != NULL);
+    while (at > 0 && !(s->file[at] == 0xff && s->file[at + 1] == 0xda)) at--; /* the last scan */
+    ck_assert_int_gt(at, 0);
+    memcpy(copy, s->file, (size_t)s->size);
+    i = at + 2 + (copy[at + 2] << 8 | copy[at + 3]) + 4; /* four bytes into it */
+    ck_assert_int_lt(i, s->size - 2);
+    copy[i] = 0xff;
+    copy[i + 1] = 0xd9;
+    ck_assert_int_ge(dup2(fileno(said), 2), 0);
+    status = sslcv__decode(context, copy, s->size, s->name, 0, &roomy, &image);
+    ck_assert_int_ge(dup2(terminal, 2), 0);
+    close(terminal);
+    fseek(said, 0, SEEK_END);
+    ck_assert_int_eq(ftell(said), 0);
+    fclose(said);
+    if (has_libjpeg(s)) {
+        ck_assert_int_eq(status, SSLCV_ERR_FORMAT);
+        ck_assert_msg(strstr(sslcv_last_error(), "it is damaged: ") != NULL, "%s", sslcv_last_error());
+        ck_assert_int_eq(image.ndim, 77);
+    } else if (status == SSLCV_OK) {
+        sslcv__decode_free(context, &image);
+    }
+    free(copy);
 }
 END_TEST
 
@@ -263,7 +380,7 @@ START_TEST(limits)
 {
     static const uint8_t sof[] = {0xff, 0xd8, 0xff, 0xc0, 0,    17, 8, 0xea, 0x60, 0xea, 0x60, 3,
                                   1,    0x22, 0,    2,    0x11, 1,  3, 0x11, 1,    0xff, 0xd9};
-    const sslcv__decode_limits few_pixels = {34, 1 << 20}, few_bytes = {1 << 20, 50};
+    const sslcv__decode_limits few_pixels = {34, 1 << 20, 0}, few_bytes = {1 << 20, 50, 0};
     const struct sample *s = find("rgb.png");
     uint8_t copy[sizeof s->file];
     sslcv_tensor image;
@@ -339,6 +456,7 @@ static void deallocate(void *user, void *memory, size_t bytes)
 START_TEST(out_of_memory)
 {
     const sslcv_allocator allocator = {sizeof allocator, NULL, allocate, deallocate};
+    const sslcv__decode_limits small = {1 << 20, 1 << 20, 1};
     const struct sample *s = &samples[_i];
     sslcv_context_options options;
     sslcv_context *poor;
@@ -352,7 +470,7 @@ START_TEST(out_of_memory)
     OK(sslcv_context_create(&options, &poor));
     for (n = 0;; n++) {
         countdown = n;
-        status = sslcv__decode(poor, s->file, s->size, s->name, 3, &roomy, &image);
+        status = sslcv__decode(poor, s->file, s->size, s->name, 3, &small, &image);
         countdown = -1;
         if (status == SSLCV_OK) break;
         ck_assert_msg(status == SSLCV_ERR_OUT_OF_MEMORY, "%s: %s", s->name, sslcv_last_error());
@@ -383,16 +501,19 @@ int main(void)
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 120);
-    tcase_add_loop_test(tests, golden_files, 0, 18);
+    tcase_add_loop_test(tests, golden_files, 0, 19);
     tcase_add_test(tests, converts_channels);
+    tcase_add_loop_test(tests, shrinks, 0, 3);
+    tcase_add_loop_test(tests, shrinks_without_loss, 0, 4);
+    tcase_add_loop_test(tests, libjpeg_refuses_missing_data, 0, 4);
     tcase_add_test(tests, content_counts_not_the_name);
     tcase_add_test(tests, refuses_what_is_no_image);
-    tcase_add_loop_test(tests, refuses_truncated_files, 0, 18);
-    tcase_add_loop_test(tests, survives_damaged_files, 0, 18);
-    tcase_add_loop_test(tests, refuses_too_many_huffman_codes, 0, 18);
+    tcase_add_loop_test(tests, refuses_truncated_files, 0, 19);
+    tcase_add_loop_test(tests, survives_damaged_files, 0, 19);
+    tcase_add_loop_test(tests, refuses_too_many_huffman_codes, 0, 19);
     tcase_add_test(tests, limits);
     tcase_add_test(tests, refuses_a_zip_bomb);
-    tcase_add_loop_test(tests, out_of_memory, 0, 18);
+    tcase_add_loop_test(tests, out_of_memory, 0, 19);
     tcase_add_test(tests, image_names);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

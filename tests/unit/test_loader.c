@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* ---- context, images, views ---- */
@@ -36,6 +37,7 @@ static sslcv_context *make_loader_context(int32_t threads, failing_memory *memor
     options.seed = 3;
     options.loader_threads = threads;
     options.log = keep_line;
+    options.log_level = SSLCV_LOG_WARNING;
     if (memory) {
         memory->fail_at = -1;
         options.allocator = &allocator;
@@ -495,8 +497,14 @@ END_TEST
 
 typedef struct source {
     unsigned char bytes[4][3 * SIDE * SIDE];
-    atomic_int lent, wrong_thread;
+    atomic_int lent, wrong_thread, urgent;
 } source;
+
+/** The nice value of the calling thread; elsewhere than on Linux, of the process. */
+static int nice_value(void)
+{
+    return getpriority(PRIO_PROCESS, 0);
+}
 
 static int32_t source_load(void *user, int64_t index, sslcv_tensor *image)
 {
@@ -505,7 +513,10 @@ static int32_t source_load(void *user, int64_t index, sslcv_tensor *image)
 
     if (index % 4 == 3) return 1;
     atomic_fetch_add(&s->lent, 1);
-    if (!pthread_equal(pthread_self(), host_thread)) atomic_fetch_add(&s->wrong_thread, 1);
+    if (!pthread_equal(pthread_self(), host_thread)) {
+        atomic_fetch_add(&s->wrong_thread, 1);
+        if (nice_value() < 10) atomic_fetch_add(&s->urgent, 1);
+    }
     return sslcv_tensor_init(image, SSLCV_U8, s->bytes[index % 4], 3, shape);
 }
 
@@ -522,6 +533,7 @@ START_TEST(callback_data_set)
     sslcv_dataset_options options = dataset_options(SSLCV_DATASET_CALLBACK, NULL);
     sslcv_dataset_callbacks table = {0};
     sslcv_augmenter *augmenter = make_augmenter(context);
+    const int before = nice_value();
     int32_t flags;
     int i;
 
@@ -546,6 +558,10 @@ START_TEST(callback_data_set)
         sslcv_loader_destroy(loader);
         ck_assert_int_eq(atomic_load(&s.lent), 0);
         ck_assert_int_eq(atomic_load(&s.wrong_thread) != 0, flags);
+#ifdef __linux__ /* loader threads give way to others, and to others alone */
+        ck_assert(nice_value() < 0 || atomic_load(&s.urgent) == 0);
+        ck_assert_int_eq(nice_value(), before);
+#endif
         sslcv_dataset_destroy(dataset);
     }
     sslcv_augmenter_destroy(augmenter);
