@@ -4,10 +4,11 @@
  *
  * A kernel works for the thread that calls it. b is the block, the channels of a vector. Transformed tiles lie as
  *
- *     (36, blocks of channels, tiles, b)
+ *     (6, blocks of channels, tiles, 6, b)
  *
- * with steps that the caller chooses: between the 36 points of the transform, and between blocks of channels. Out
- * channels of a product come as two vectors, a pair; the last of an odd number comes alone.
+ * with steps that the caller chooses, between lines of six points and between blocks of channels. What works at one
+ * point gets the address of its first vector; the next tile's is six vectors on. Out channels of a product come as
+ * two vectors, a pair; the last of an odd number comes alone.
  */
 #ifndef SSLCV__WINOGRAD_KERNEL_H
 #define SSLCV__WINOGRAD_KERNEL_H
@@ -16,7 +17,7 @@
 
 enum { SSLCV__WINOGRAD_POINTS = 36 };
 
-/** Images in blocks of channels, and how they are cut into tiles of 4x4: tile = (image * high + row) * wide + column. */
+/** Images in blocks of channels, cut into tiles of 4x4: tile = (image * tiles_high + row) * tiles_wide + column. */
 typedef struct sslcv__winograd_images {
     int64_t blocks, height, width, tiles_high, tiles_wide;
     int32_t block, bf16;
@@ -30,27 +31,31 @@ typedef struct sslcv__winograd_tiles {
 } sslcv__winograd_tiles;
 
 typedef struct sslcv__winograd_kernels {
-    /** One block of b filters and b channels, (3, 3, b in, b out), into transformed + point * step + in * in_step. */
-    void (*weights)(const float *weights, const float *scale, float *transformed, int64_t step, int64_t in_step);
+    /**
+     * One or two blocks of b filters and b channels, (3, 3, b in, b out), into transformed (b in, vectors * b out) +
+     * point * step. scale: of these filters, or NULL. stream: past the caches.
+     */
+    void (*weights)(const float *const blocks[2], int vectors, const float *scale, float *transformed, int64_t step,
+                    int stream);
 
     /** As weights, of filters turned by 180 degrees, with in and out exchanged. */
-    void (*turned_weights)(const float *weights, float *transformed, int64_t step, int64_t in_step);
+    void (*turned_weights)(const float *const blocks[2], int vectors, float *transformed, int64_t step, int stream);
 
-    /** Patches of 6x6 pixels around the tiles of src, into v + point * step + tile * b. */
+    /** Patches of 6x6 pixels around the tiles of src, into v + line * step + tile * 6 b. */
     void (*patches)(const sslcv__winograd_tiles *tiles, const void *src, float *v, int64_t step);
 
-    /** Tiles of gradients, into w + point * step + tile * b: the transpose of results. */
+    /** Tiles of gradients, into w + line * step + tile * 6 b: the transpose of results. */
     void (*gradients)(const sslcv__winograd_tiles *tiles, const void *diff_dst, float *w, int64_t step);
 
-    /** m (vectors, count, b) = v (in_blocks, count, b) u (in_blocks * b, vectors * b), at one point. */
+    /** m (vectors, count, (6) b) = v (in_blocks, count, (6) b) u (in_blocks * b, vectors * b), at one point. */
     void (*product)(int64_t count, int64_t in_blocks, const float *v, int64_t v_step, const float *u, int vectors,
                     float *m, int64_t m_step);
 
-    /** Tiles of dst from m + point * step + tile * b. */
+    /** Tiles of dst from m + line * step + tile * 6 b. stream: past the caches; rows of dst are whole cache lines. */
     void (*results)(const sslcv__winograd_tiles *tiles, const float *m, int64_t step, void *dst,
-                    const sslcv__winograd_post *post);
+                    const sslcv__winograd_post *post, int stream);
 
-    /** sum (b, vectors * b) [+]= v (count, b) turned times w (vectors, count, b), at one point. */
+    /** sum (b, vectors * b) [+]= v (count, (6) b) turned times w (vectors, count, (6) b), at one point. */
     void (*outer)(int64_t count, const float *v, const float *w, int64_t w_step, int vectors, float *sum, int add);
 
     /**
