@@ -75,6 +75,11 @@ typedef struct sslcv_trainer_options {
     int64_t               epochs;          /* default 200 */
     int64_t               steps_per_epoch; /* without a data set: >= 1; with one: 0 (default), the data set tells */
     int64_t               prefetch;        /* batches; default 2 */
+    int64_t               memory_budget;   /* bytes: total of sslcv_memory stays within; 0 (default): no limit */
+    int64_t               micro_batch;     /* images of the batch a pass, with all their views, and gradient caching
+                                              over the whole batch; 0 (default): the whole batch, or less where
+                                              memory_budget asks for it. Batch norm then sees micro-batches: exact only
+                                              where it is frozen or absent */
     int64_t               checkpoint_epochs;  /* run() saves after every so many epochs; default 1; 0: at the end
                                                  only */
     double                checkpoint_seconds; /* and when so many have passed since the last; default 0: never */
@@ -134,6 +139,9 @@ typedef struct sslcv_memory {
     int64_t scratch;     /* of all passes, and the trainer's own */
     int64_t loader;      /* prefetched batches */
     int64_t total;       /* the sum */
+    int64_t micro_batch; /* chosen: images a pass at most; the batch's: all in one */
+    int64_t recomputed_stages; /* chosen: stages of which backward computes all but the ends of blocks again (results
+                                  of batch norm are in any case) */
 } sslcv_memory;
 
 /* ---- compose ---- */
@@ -246,7 +254,7 @@ SSLCV_API sslcv_status sslcv_trainer_add_hook(sslcv_trainer *trainer, const sslc
  * @return SSLCV_OK; SSLCV_ERR_NUMERIC (loss or gradient not finite: no parameter, running statistic or optimizer slot
  *         has changed; the batch counts as a step, the next call takes the next one);
  *         SSLCV_ERR_STATE (no loss yet; no data set; all epochs done; inside a hook);
- *         SSLCV_ERR_LIMIT (a batch too small for batch norm or the loss);
+ *         SSLCV_ERR_LIMIT (a batch too small for batch norm or the loss; or nothing fits memory_budget);
  *         SSLCV_ERR_IO, SSLCV_ERR_FORMAT (data set; the next call asks for the same batch again);
  *         SSLCV_ERR_CANCELLED (by the context: no step was made; by a hook: after the step it was told of).
  * @threads One thread at a time per trainer; trainers that share a network count as one.
@@ -286,11 +294,14 @@ SSLCV_API sslcv_status sslcv_trainer_run(sslcv_trainer *trainer, int64_t max_ste
 /* ---- look ---- */
 
 /**
- * Memory that the run takes. It is known once the first step has made it.
+ * Memory that the run takes. Before the first step it is foretold: the composition is fixed from then on, and what
+ * memory_budget asks for is decided; the activations' memory is not taken yet. After it, it is what is held.
  *
  * @param trainer Not NULL.
  * @param memory  In: struct_size. Out: the rest.
- * @return SSLCV_OK; SSLCV_ERR_STATE (no step yet).
+ * @return SSLCV_OK; SSLCV_ERR_STATE (no loss yet; or before the first step, and the shapes of the views are not known:
+ *         no data set, or images of many sizes that no transform makes equal); SSLCV_ERR_LIMIT (nothing fits
+ *         memory_budget, the message has the least that would; or a batch too small for batch norm).
  * @threads One thread at a time per trainer.
  * @since   0.1
  */
@@ -298,7 +309,7 @@ SSLCV_API sslcv_status sslcv_trainer_get_memory(sslcv_trainer *trainer, sslcv_me
 
 /**
  * The composition as text for people and logs: branches with their networks, losses, optimizer, schedule; after the
- * first step also shapes. Its wording may change.
+ * first step also shapes and memory. Its wording may change.
  *
  * @param trainer Not NULL.
  * @param text    NULL asks for the size.

@@ -297,8 +297,10 @@ static int is_dropped(const sslcv__plan *plan, int32_t index)
         node->kind == SSLCV__NODE_INPUT || node->kind == SSLCV__NODE_MAX_POOL) {
         return 0;
     }
-    if ((plan->key.recompute & SSLCV__RECOMPUTE_NORMS) && node->kind == SSLCV__NODE_BATCH_NORM && node->relu) return 1;
-    return (plan->key.recompute & SSLCV__RECOMPUTE_STAGE << node->stage) != 0 && !ends_block(plan, index);
+    if (plan->key.recompute & SSLCV__RECOMPUTE_STAGE << node->stage) return !ends_block(plan, index);
+    if (!(plan->key.recompute & SSLCV__RECOMPUTE_NORMS)) return 0;
+    return node->kind == SSLCV__NODE_BATCH_NORM ||
+           (node->kind == SSLCV__NODE_ADD_RELU && plan->values[node->inputs[0]].absorbed);
 }
 
 void sslcv__plan_decide(sslcv__plan *plan)

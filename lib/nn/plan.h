@@ -23,7 +23,7 @@ typedef struct sslcv__plan sslcv__plan;
 
 /** What of a forward pass is not kept for backward, but computed again there. Results are the same, bit by bit. */
 enum {
-    SSLCV__RECOMPUTE_NORMS = 1, /* batch norm + ReLU, from the convolution's result: one pass over memory each */
+    SSLCV__RECOMPUTE_NORMS = 1, /* norm [+ shortcut] [+ ReLU], from the convolution's result: one pass over memory */
     SSLCV__RECOMPUTE_STAGE = 2  /* << stage: all within that stage but the ends of its blocks */
 };
 

@@ -24,7 +24,7 @@ struct sslcv_tape {
     uint64_t uses;
     int32_t has_gradient; /* the last pass keeps what backward needs */
     int32_t run_back;     /* and has been run back */
-    int32_t recompute;    /* of its passes with gradient: sum of SSLCV__RECOMPUTE_*; set by trainers */
+    int32_t recompute;    /* of its passes with gradient: sum of SSLCV__RECOMPUTE_*; trainers may add stages */
     int32_t dry;          /* 1: passes leave running statistics as they are; likewise */
     sslcv_tensor output;  /* as the public call shows it */
     sslcv_tensor diff_input;

@@ -1,27 +1,23 @@
-/* Branches forward and backward. V, N, P, D: views, samples, positions, dimensions. */
+/*
+ * Branches forward and backward. V, N, P, D: views, samples, positions, dimensions; of a slice, N is its samples.
+ */
 #include "train/trainer.h"
 
 #include "core/checked.h"
 #include "core/memory.h"
 #include "core/tensor.h"
+#include "model/backbone.h"
+#include "model/head.h"
 
 #include <string.h>
 
-sslcv_status sslcv__buffer_reserve(sslcv_context *context, sslcv__buffer *buffer, int64_t count)
+static void free_buffer(sslcv_context *context, sslcv__buffer *buffer)
 {
-    void *data;
-    sslcv_status status;
-
-    if (buffer->data && count <= buffer->capacity) return SSLCV_OK;
-    status = sslcv__alloc_array(context, count, sizeof(float), &data);
-    if (status != SSLCV_OK) return status;
     sslcv__free(context, buffer->data);
-    buffer->data = data;
-    buffer->capacity = count;
-    return SSLCV_OK;
+    memset(buffer, 0, sizeof *buffer);
 }
 
-void sslcv__branch_free(sslcv_context *context, sslcv__branch *branch)
+void sslcv__branch_empty(sslcv_context *context, sslcv__branch *branch)
 {
     int64_t i, k;
 
@@ -30,27 +26,39 @@ void sslcv__branch_free(sslcv_context *context, sslcv__branch *branch)
 
         for (k = 0; link->passes && k < branch->num_views; k++) {
             sslcv__release(link->passes[k].tape);
-            sslcv__free(context, link->passes[k].members);
+            link->passes[k].tape = NULL;
         }
+        free_buffer(context, &link->joined);
+        free_buffer(context, &link->split);
+        free_buffer(context, &link->diff_input);
+    }
+    free_buffer(context, &branch->kept);
+    free_buffer(context, &branch->pixels);
+    free_buffer(context, &branch->gradient);
+    free_buffer(context, &branch->part);
+}
+
+void sslcv__branch_free(sslcv_context *context, sslcv__branch *branch)
+{
+    int64_t i, k;
+
+    sslcv__branch_empty(context, branch);
+    for (i = 0; i < branch->num_links; i++) {
+        sslcv__link *link = &branch->links[i];
+
+        for (k = 0; link->passes && k < branch->num_views; k++) sslcv__free(context, link->passes[k].members);
         sslcv__free(context, link->passes);
-        sslcv__free(context, link->joined.data);
-        sslcv__free(context, link->split.data);
-        sslcv__free(context, link->diff_input.data);
         sslcv__release(link->backbone);
         sslcv__release(link->head);
     }
     sslcv__free(context, branch->links);
     sslcv__free(context, branch->views);
     sslcv__free(context, branch->stage);
-    sslcv__free(context, branch->pixels.data);
-    sslcv__free(context, branch->gradient.data);
 }
 
 const sslcv_tensor *sslcv__branch_output(const sslcv_trainer *trainer, int64_t index)
 {
-    const sslcv__branch *branch = &trainer->branches[index];
-
-    return &branch->links[branch->num_links - 1].output;
+    return &trainer->branches[index].output;
 }
 
 static void set_axes(sslcv_tensor *tensor, void *data, int64_t v, int64_t n, int64_t p, int64_t d)
@@ -60,74 +68,124 @@ static void set_axes(sslcv_tensor *tensor, void *data, int64_t v, int64_t n, int
     sslcv__tensor_set(tensor, SSLCV_F32, data, 4, shape);
 }
 
-/* ---- views ---- */
+/* ---- slices ---- */
 
-/* Shape of one view of the batch, (N, C, H, W). */
-static sslcv_status view_shape(sslcv_trainer *trainer, const sslcv__feed *feed, int64_t view, sslcv_tensor *tensor)
+int64_t sslcv__num_slices(int64_t batch, int64_t micro_batch)
 {
-    sslcv_status status;
-
-    if (!feed->views) return sslcv_loader_get_views(trainer->loader, &view, 1, tensor);
-    if (view >= feed->num_views || !feed->views[view].data) {
-        return sslcv__invalid("views has no view %lld, which a branch uses", (long long)view);
-    }
-    status = sslcv__tensor_check(&feed->views[view], "views");
-    if (status != SSLCV_OK) return status;
-    if (feed->views[view].ndim != 4 || feed->views[view].dtype != SSLCV_F32) {
-        return sslcv__invalid("views[%lld] has %d axes of %s; must be (N, C, H, W) of f32", (long long)view,
-                              feed->views[view].ndim, sslcv__dtype_name(feed->views[view].dtype));
-    }
-    if (feed->views[view].shape[0] != feed->size) {
-        return sslcv__invalid("views[%lld] has %lld images; the others have %lld", (long long)view,
-                              (long long)feed->views[view].shape[0], (long long)feed->size);
-    }
-    *tensor = feed->views[view];
-    return SSLCV_OK;
+    return micro_batch == 0 || micro_batch >= batch ? 1 : batch / micro_batch + (batch % micro_batch != 0);
 }
 
-/* The host's views side by side: (count * N, C, H, W). Equal shapes are the caller's duty. */
-static sslcv_status gather_host_views(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__feed *feed,
-                                      const int64_t *members, int64_t count, sslcv_tensor *images)
+sslcv__slice sslcv__slice_of(int64_t batch, int64_t num_slices, int64_t index, sslcv__phase phase)
 {
-    const sslcv_tensor *first = &feed->views[branch->views[members[0]]];
-    const int64_t each = sslcv__tensor_count(first);
-    int64_t shape[4], total, i;
-    sslcv_status status;
+    const int64_t each = batch / num_slices, longer = batch % num_slices;
+    sslcv__slice slice = {phase, 0, index * each, each, batch};
 
-    if (count == 1) {
-        *images = *first;
-        return SSLCV_OK;
-    }
-    memcpy(shape, first->shape, sizeof shape);
-    if (!sslcv__multiply(each, count, &total)) return sslcv__fail(SSLCV_ERR_LIMIT, "the views are too large");
-    status = sslcv__buffer_reserve(trainer->object.context, &branch->pixels, total);
-    if (status != SSLCV_OK) return status;
-    for (i = 0; i < count; i++) {
-        sslcv_tensor dense;
-
-        sslcv__tensor_set(&dense, SSLCV_F32, branch->pixels.data + i * each, 4, shape);
-        sslcv__tensor_copy(&feed->views[branch->views[members[i]]], &dense);
-    }
-    shape[0] *= count;
-    sslcv__tensor_set(images, SSLCV_F32, branch->pixels.data, 4, shape);
-    return SSLCV_OK;
+    slice.first += index < longer ? index : longer;
+    slice.count += index < longer;
+    return slice;
 }
 
-static sslcv_status gather_views(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__feed *feed,
-                                 const int64_t *members, int64_t count, sslcv_tensor *images)
+/* The slice of a dense tensor (V, N, P, D); data NULL stays so. */
+static sslcv_tensor cut(const sslcv_tensor *whole, const sslcv__slice *slice)
 {
-    int64_t views[SSLCV__MAX_BRANCH_VIEWS], i;
+    sslcv_tensor part = *whole;
 
-    if (feed->views) return gather_host_views(trainer, branch, feed, members, count, images);
-    for (i = 0; i < count; i++) views[i] = branch->views[members[i]];
-    return sslcv_loader_get_views(trainer->loader, views, count, images);
+    part.shape[1] = slice->count;
+    if (part.data) part.data = (float *)part.data + slice->first * part.strides[1];
+    return part;
 }
 
 /* ---- passes ---- */
 
-static int same_image_shape(const sslcv_tensor *a, const sslcv_tensor *b)
+static int is_map(const sslcv__branch *branch, const sslcv__link *link)
 {
-    return a->shape[1] == b->shape[1] && a->shape[2] == b->shape[2] && a->shape[3] == b->shape[3];
+    return link->backbone && (branch->flags & SSLCV_PASS_MAP);
+}
+
+sslcv__link_run sslcv__link_how(const sslcv__branch *branch, const sslcv__link *link, const sslcv__choice *choice,
+                                sslcv__phase phase)
+{
+    sslcv__link_run how = {.flags = branch->flags, .dry = phase == SSLCV__PHASE_AGAIN};
+    int32_t stage = 0;
+
+    /* Nothing is kept for a backward that no loss asks for, or that does not follow. */
+    if (!branch->learns || phase == SSLCV__PHASE_SCAN) how.flags &= ~SSLCV_PASS_GRADIENT;
+    if (link->backbone) {
+        sslcv__backbone_find_stage(link->backbone, branch->stage, &stage); /* found when the branch was made */
+        how.net = &link->backbone->net;
+        how.last_node = link->backbone->stage_ends[stage];
+        if (how.flags & SSLCV_PASS_GRADIENT) how.recompute = choice->recompute;
+    } else {
+        how.flags &= ~SSLCV_PASS_MAP;
+        how.net = &link->head->net;
+        how.last_node = how.net->num_nodes - 1;
+    }
+    return how;
+}
+
+/* What the host's views may get wrong, before a plan is made for it. */
+static sslcv_status check_input(const sslcv__link *link, const sslcv_tensor *input)
+{
+    const int64_t d = input->shape[input->ndim - 1];
+    int64_t shape[4] = {-1, 0, -1, -1};
+
+    if (sslcv__tensor_count(input) == 0) return sslcv__invalid("images has no pixel in it");
+    if (link->backbone) {
+        shape[1] = link->backbone->options.channels;
+        return sslcv__tensor_check_shape(input, "images", 4, shape);
+    }
+    if (d == link->head->options.in_dim) return SSLCV_OK;
+    return sslcv__invalid("input has D = %lld; the head takes %lld", (long long)d,
+                          (long long)link->head->options.in_dim);
+}
+
+/* A tape's memory grows by taking the new before giving back the old. So of two rounds the second one's is made first,
+   which is the larger. */
+static sslcv_status make_tape(sslcv_trainer *trainer, const sslcv__branch *branch, const sslcv__link *link,
+                              sslcv__phase phase, const sslcv_tensor *input, sslcv_tape **out)
+{
+    const sslcv__link_run how = sslcv__link_how(branch, link, &trainer->choice, SSLCV__PHASE_AGAIN);
+    const int64_t d = input->shape[input->ndim - 1], rows[4] = {sslcv__tensor_count(input) / d, d, 1, 1};
+    sslcv__plan *plan;
+    sslcv_tape *tape = NULL;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv_tape_create(trainer->object.context, &tape));
+    tape->recompute = how.recompute;
+    tape->dry = how.dry;
+    if (phase == SSLCV__PHASE_SCAN && branch->learns) {
+        SSLCV__TRY(sslcv__tape_plan(tape, link->backbone ? &link->backbone->object : &link->head->object, how.net,
+                                    link->backbone ? input->shape : rows, how.flags, how.last_node, &plan));
+    }
+    *out = tape;
+    tape = NULL;
+end:
+    sslcv__release(tape);
+    return status;
+}
+
+/* The one place where the networks of a trainer run forward. */
+static sslcv_status run_pass(sslcv_trainer *trainer, const sslcv__branch *branch, const sslcv__link *link,
+                             sslcv__phase phase, const sslcv_tensor *input, sslcv__train_pass *pass)
+{
+    const sslcv__link_run how = sslcv__link_how(branch, link, &trainer->choice, phase);
+    sslcv_pass run;
+    sslcv_status status;
+
+    SSLCV__TRY(check_input(link, input));
+    if (!pass->tape) SSLCV__TRY(make_tape(trainer, branch, link, phase, input, &pass->tape));
+    pass->tape->recompute = how.recompute;
+    pass->tape->dry = how.dry;
+    SSLCV__TRY(sslcv_pass_init(&run, sizeof run));
+    run.flags = how.flags;
+    if (link->backbone) {
+        run.stage = branch->stage;
+        status = sslcv_backbone_forward(link->backbone, input, &run, pass->tape);
+    } else {
+        status = sslcv_head_forward(link->head, input, &run, pass->tape);
+    }
+end:
+    return status;
 }
 
 static void add_member(sslcv__link *link, int64_t pass, int64_t member)
@@ -136,42 +194,42 @@ static void add_member(sslcv__link *link, int64_t pass, int64_t member)
     link->passes[pass].members[link->passes[pass].count++] = member;
 }
 
-/* A backbone's passes: JOINED: one for each shape, in the order in which shapes first appear. */
-static sslcv_status group_views(sslcv_trainer *trainer, const sslcv__branch *branch, const sslcv__feed *feed,
-                                sslcv__link *link)
+int64_t sslcv__view_place(const sslcv_trainer *trainer, int64_t view)
 {
-    sslcv_tensor shape, other;
-    sslcv_status status = SSLCV_OK;
-    int64_t v, pass;
+    int64_t i;
 
-    link->num_passes = 0;
-    for (v = 0; v < branch->num_views; v++) {
-        SSLCV__TRY(view_shape(trainer, feed, branch->views[v], &shape));
-        pass = branch->grouping == SSLCV_GROUPING_JOINED ? 0 : link->num_passes;
-        for (; pass < link->num_passes; pass++) {
-            SSLCV__TRY(view_shape(trainer, feed, branch->views[link->passes[pass].members[0]], &other));
-            if (same_image_shape(&shape, &other)) break;
-        }
-        add_member(link, pass, v);
-    }
-end:
-    return status;
+    for (i = 0; trainer->chosen[i] != view; i++) continue;
+    return i;
 }
 
-/* A head's passes: all views, or each by itself. */
-static void group_rows(const sslcv__branch *branch, sslcv__link *link)
+static int same_shape(const sslcv_trainer *trainer, int64_t view, int64_t other)
+{
+    const int64_t *a = trainer->view_shapes[sslcv__view_place(trainer, view)];
+    const int64_t *b = trainer->view_shapes[sslcv__view_place(trainer, other)];
+
+    return memcmp(a, b, 3 * sizeof *a) == 0;
+}
+
+/* The pass that a view goes into. JOINED: of a head the only one; of a backbone one for each shape, in the order in
+   which shapes first appear. */
+static int64_t find_pass(const sslcv_trainer *trainer, const sslcv__branch *branch, const sslcv__link *link, int64_t v)
+{
+    int64_t pass;
+
+    if ((link->backbone ? branch->grouping : branch->head_grouping) != SSLCV_GROUPING_JOINED) return link->num_passes;
+    if (link->head) return 0;
+    for (pass = 0; pass < link->num_passes; pass++) {
+        if (same_shape(trainer, branch->views[v], branch->views[link->passes[pass].members[0]])) break;
+    }
+    return pass;
+}
+
+void sslcv__link_group(const sslcv_trainer *trainer, const sslcv__branch *branch, sslcv__link *link)
 {
     int64_t v;
 
     link->num_passes = 0;
-    for (v = 0; v < branch->num_views; v++) {
-        add_member(link, branch->head_grouping == SSLCV_GROUPING_JOINED ? 0 : link->num_passes, v);
-    }
-}
-
-static sslcv_status ready_tape(sslcv_trainer *trainer, sslcv__train_pass *pass)
-{
-    return pass->tape ? SSLCV_OK : sslcv_tape_create(trainer->object.context, &pass->tape);
+    for (v = 0; v < branch->num_views; v++) add_member(link, find_pass(trainer, branch, link, v), v);
 }
 
 /* ---- putting passes together and taking them apart ---- */
@@ -280,159 +338,158 @@ static sslcv_status split(sslcv_trainer *trainer, const sslcv__train_pass *pass,
 
 /* ---- forward ---- */
 
-static int is_map(const sslcv__branch *branch, const sslcv__link *link)
-{
-    return link->backbone && (branch->flags & SSLCV_PASS_MAP);
-}
-
-/* Nothing is kept for a backward that no loss asks for. */
-static sslcv_status make_pass(const sslcv__branch *branch, const sslcv__link *link, sslcv_pass *pass)
-{
-    const sslcv_status status = sslcv_pass_init(pass, sizeof *pass);
-
-    if (status != SSLCV_OK) return status;
-    pass->flags = branch->flags;
-    if (!branch->learns) pass->flags &= ~SSLCV_PASS_GRADIENT;
-    if (link->head) pass->flags &= ~SSLCV_PASS_MAP;
-    if (link->backbone) pass->stage = branch->stage;
-    return SSLCV_OK;
-}
-
 static sslcv_status forward_backbone(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__feed *feed,
-                                     sslcv__link *link)
+                                     const sslcv__slice *slice, sslcv__link *link)
 {
     sslcv_tensor images;
-    sslcv_pass pass;
-    sslcv_status status;
+    sslcv_status status = SSLCV_OK;
     int64_t i;
 
-    SSLCV__TRY(make_pass(branch, link, &pass));
-    SSLCV__TRY(group_views(trainer, branch, feed, link));
+    sslcv__link_group(trainer, branch, link);
     for (i = 0; i < link->num_passes; i++) {
-        sslcv__train_pass *run = &link->passes[i];
+        sslcv__train_pass *pass = &link->passes[i];
 
-        SSLCV__TRY(ready_tape(trainer, run));
-        SSLCV__TRY(gather_views(trainer, branch, feed, run->members, run->count, &images));
-        SSLCV__TRY(sslcv_backbone_forward(link->backbone, &images, &pass, run->tape));
+        SSLCV__TRY(sslcv__feed_images(trainer, branch, feed, slice, pass->members, pass->count, &images));
+        SSLCV__TRY(run_pass(trainer, branch, link, slice->phase, &images, pass));
     }
-    SSLCV__TRY(
-        join(trainer, branch, link, feed->size, is_map(branch, link), sslcv_tape_output, &link->joined, &link->output));
+    SSLCV__TRY(join(trainer, branch, link, slice->count, is_map(branch, link), sslcv_tape_output, &link->joined,
+                    &link->output));
 end:
     return status;
 }
 
 static sslcv_status forward_head(sslcv_trainer *trainer, const sslcv__branch *branch, const sslcv_tensor *input,
-                                 sslcv__link *link)
+                                 const sslcv__slice *slice, sslcv__link *link)
 {
-    const int64_t n = input->shape[1], p = input->shape[2], d = input->shape[3];
-    sslcv_tensor rows;
-    sslcv_pass pass;
-    sslcv_status status;
+    sslcv_status status = SSLCV_OK;
     int64_t i;
 
-    SSLCV__TRY(make_pass(branch, link, &pass));
-    group_rows(branch, link);
+    sslcv__link_group(trainer, branch, link);
     for (i = 0; i < link->num_passes; i++) {
-        sslcv__train_pass *run = &link->passes[i];
+        sslcv__train_pass *pass = &link->passes[i];
+        sslcv_tensor rows = *input;
 
-        SSLCV__TRY(ready_tape(trainer, run));
-        set_axes(&rows, (float *)input->data + run->members[0] * n * p * d, run->count, n, p, d);
-        SSLCV__TRY(sslcv_head_forward(link->head, &rows, &pass, run->tape));
+        rows.data = (float *)rows.data + pass->members[0] * rows.strides[0];
+        rows.shape[0] = pass->count;
+        SSLCV__TRY(run_pass(trainer, branch, link, slice->phase, &rows, pass));
     }
-    SSLCV__TRY(join(trainer, branch, link, n, 0, sslcv_tape_output, &link->joined, &link->output));
+    SSLCV__TRY(join(trainer, branch, link, slice->count, 0, sslcv_tape_output, &link->joined, &link->output));
 end:
     return status;
 }
 
-/* Pixels as embeddings: all views of a branch, (V, N, 1, C * H * W). */
-static sslcv_status gather_pixels(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__feed *feed,
-                                  sslcv_tensor *pixels)
+/* The slice of a source's output: what it has just given, or, where it does not run again, what was kept. */
+static sslcv_tensor source_output(const sslcv__branch *source, const sslcv__slice *slice)
 {
-    sslcv_tensor first, next;
-    int64_t *members = branch->links[0].passes[0].members;
-    sslcv_status status;
-    int64_t v, d;
-
-    SSLCV__TRY(view_shape(trainer, feed, branch->views[0], &first));
-    for (v = 0; v < branch->num_views; v++) {
-        SSLCV__TRY(view_shape(trainer, feed, branch->views[v], &next));
-        if (!same_image_shape(&first, &next)) {
-            return sslcv__invalid(
-                "views %lld and %lld have different shapes; a branch without backbone needs equal ones",
-                (long long)branch->views[0], (long long)branch->views[v]);
-        }
-        members[v] = v;
-    }
-    SSLCV__TRY(gather_views(trainer, branch, feed, members, branch->num_views, pixels));
-    d = pixels->shape[1] * pixels->shape[2] * pixels->shape[3];
-    if (!sslcv__tensor_is_dense(pixels)) { /* one view of the host's, as it lies there */
-        sslcv_tensor dense;
-
-        SSLCV__TRY(sslcv__buffer_reserve(trainer->object.context, &branch->pixels, feed->size * d));
-        sslcv__tensor_set(&dense, SSLCV_F32, branch->pixels.data, 4, pixels->shape);
-        sslcv__tensor_copy(pixels, &dense);
-        *pixels = dense;
-    }
-    set_axes(pixels, pixels->data, branch->num_views, feed->size, 1, d);
-end:
-    return status;
+    if (slice->phase == SSLCV__PHASE_AGAIN && !source->learns) return cut(&source->output, slice);
+    return source->links[source->num_links - 1].output;
 }
 
-sslcv_status sslcv__branch_forward(sslcv_trainer *trainer, int64_t index, const sslcv__feed *feed)
+/* The whole output: the only slice's as it lies, or put together from the slices. */
+static sslcv_status keep_output(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__slice *slice)
+{
+    const sslcv_tensor *given = &branch->links[branch->num_links - 1].output;
+    const int64_t v = given->shape[0], p = given->shape[2], d = given->shape[3];
+    sslcv_tensor part;
+    sslcv_status status;
+    int64_t total;
+
+    if (slice->phase == SSLCV__PHASE_WHOLE) branch->output = *given;
+    if (slice->phase != SSLCV__PHASE_SCAN) return SSLCV_OK;
+    set_axes(&branch->output, NULL, v, slice->batch, p, d);
+    if (!branch->keeps) return SSLCV_OK;
+    if (!sslcv__multiply(v * p * d, slice->batch, &total)) {
+        return sslcv__fail(SSLCV_ERR_LIMIT, "the output of a branch is too large");
+    }
+    status = sslcv__buffer_reserve(trainer->object.context, &branch->kept, total);
+    if (status != SSLCV_OK) return status;
+    branch->output.data = branch->kept.data;
+    part = cut(&branch->output, slice);
+    sslcv__tensor_copy(given, &part);
+    return SSLCV_OK;
+}
+
+sslcv_status sslcv__branch_forward(sslcv_trainer *trainer, int64_t index, const sslcv__feed *feed,
+                                   const sslcv__slice *slice)
 {
     sslcv__branch *branch = &trainer->branches[index];
-    sslcv_tensor pixels;
-    const sslcv_tensor *input = &pixels;
+    sslcv_tensor first;
+    const sslcv_tensor *input = &first;
     sslcv_status status = SSLCV_OK;
     int64_t i = 0;
 
-    branch->has_gradient = 0;
+    if (slice->phase == SSLCV__PHASE_AGAIN && !branch->learns) return SSLCV_OK;
     if (branch->source >= 0) {
-        input = sslcv__branch_output(trainer, branch->source);
+        first = source_output(&trainer->branches[branch->source], slice);
     } else if (branch->links[0].backbone) {
-        SSLCV__TRY(forward_backbone(trainer, branch, feed, &branch->links[0]));
+        SSLCV__TRY(forward_backbone(trainer, branch, feed, slice, &branch->links[0]));
         input = &branch->links[i++].output;
     } else {
-        SSLCV__TRY(gather_pixels(trainer, branch, feed, &pixels));
+        SSLCV__TRY(sslcv__feed_pixels(trainer, branch, feed, slice, &first));
     }
     for (; i < branch->num_links; i++) {
-        SSLCV__TRY(forward_head(trainer, branch, input, &branch->links[i]));
+        SSLCV__TRY(forward_head(trainer, branch, input, slice, &branch->links[i]));
         input = &branch->links[i].output;
     }
+    status = keep_output(trainer, branch, slice);
 end:
     return status;
 }
 
 /* ---- backward ---- */
 
-/* Add to the gradient of a branch's output; the first to come sets it. */
-static sslcv_status add_gradient(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv_tensor *gradient)
+/* The slice of the gradient of a branch's output, dense. */
+static sslcv_status take_gradient(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__slice *slice,
+                                  sslcv_tensor *gradient)
 {
-    const int64_t count = sslcv__tensor_count(gradient);
-    const float *src = gradient->data;
-    const sslcv_status status = sslcv__buffer_reserve(trainer->object.context, &branch->gradient, count);
-    int64_t i;
+    sslcv_tensor whole = branch->output, part;
+    sslcv_status status;
+
+    whole.data = branch->gradient.data;
+    *gradient = cut(&whole, slice);
+    if (sslcv__tensor_is_dense(gradient)) return SSLCV_OK;
+    part = *gradient;
+    status = sslcv__buffer_reserve(trainer->object.context, &branch->part, sslcv__tensor_count(&part));
+    if (status != SSLCV_OK) return status;
+    set_axes(gradient, branch->part.data, part.shape[0], part.shape[1], part.shape[2], part.shape[3]);
+    sslcv__tensor_copy(&part, gradient);
+    return SSLCV_OK;
+}
+
+/* Add to a slice of the gradient of a branch's output; the first to come sets it. */
+static sslcv_status add_gradient(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__slice *slice,
+                                 const sslcv_tensor *gradient)
+{
+    const sslcv_tensor *whole = &branch->output;
+    const int64_t each = slice->count * whole->strides[1];
+    sslcv_status status = sslcv__buffer_reserve(trainer->object.context, &branch->gradient, sslcv__tensor_count(whole));
+    int64_t v, i;
 
     if (status != SSLCV_OK) return status;
-    if (branch->has_gradient) {
-        for (i = 0; i < count; i++) branch->gradient.data[i] += src[i];
-    } else {
-        memcpy(branch->gradient.data, src, (size_t)count * sizeof *src);
+    for (v = 0; v < whole->shape[0]; v++) {
+        const float *src = (const float *)gradient->data + v * each;
+        float *dst = branch->gradient.data + v * whole->strides[0] + slice->first * whole->strides[1];
+
+        if (branch->has_gradient) {
+            for (i = 0; i < each; i++) dst[i] += src[i];
+        } else {
+            memcpy(dst, src, (size_t)each * sizeof *dst);
+        }
     }
     branch->has_gradient = 1;
     return SSLCV_OK;
 }
 
-sslcv_status sslcv__branch_backward(sslcv_trainer *trainer, int64_t index)
+sslcv_status sslcv__branch_backward(sslcv_trainer *trainer, int64_t index, const sslcv__slice *slice)
 {
     sslcv__branch *branch = &trainer->branches[index];
     sslcv__branch *source = branch->source >= 0 && !branch->detach ? &trainer->branches[branch->source] : NULL;
-    sslcv_tensor gradient = *sslcv__branch_output(trainer, index), part;
+    sslcv_tensor gradient, part;
     sslcv_status status = SSLCV_OK;
     int64_t i, k;
 
     if (!branch->learns || !branch->has_gradient) return SSLCV_OK;
-    gradient.data = branch->gradient.data;
+    SSLCV__TRY(take_gradient(trainer, branch, slice, &gradient));
     for (i = branch->num_links - 1; i >= 0; i--) {
         sslcv__link *link = &branch->links[i];
 
@@ -445,7 +502,7 @@ sslcv_status sslcv__branch_backward(sslcv_trainer *trainer, int64_t index)
                 join(trainer, branch, link, gradient.shape[1], 0, sslcv_tape_diff_input, &link->diff_input, &gradient));
         }
     }
-    if (source && source->learns) SSLCV__TRY(add_gradient(trainer, source, &gradient));
+    if (source && source->learns) SSLCV__TRY(add_gradient(trainer, source, slice, &gradient));
 end:
     return status;
 }

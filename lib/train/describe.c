@@ -1,10 +1,7 @@
-/* The composition as text, and what the run takes. */
+/* The composition as text. */
 #include "train/trainer.h"
 
 #include "core/options.h"
-#include "data/loader.h"
-#include "nn/tape.h"
-#include "optim/optimizer.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -184,7 +181,7 @@ void sslcv__trainer_write_composition(const sslcv_trainer *trainer, sslcv__text 
 
 static void write_shapes(const sslcv__branch *branch, sslcv__text *text)
 {
-    const sslcv_tensor *output = &branch->links[branch->num_links - 1].output;
+    const sslcv_tensor *output = &branch->output;
     int32_t i;
 
     if (!branch->used) {
@@ -236,6 +233,49 @@ static void write_parts(const sslcv_trainer *trainer, sslcv__text *text)
     }
 }
 
+static void write_memory(const sslcv_trainer *trainer, sslcv__text *text)
+{
+    sslcv_memory memory;
+
+    if (trainer->stepped) {
+        sslcv__trainer_held_memory(trainer, &memory);
+    } else if (trainer->is_foretold) {
+        memory = trainer->memory;
+    } else {
+        return;
+    }
+    sslcv__text_add(text, "memory: ");
+    sslcv__text_number(text, (double)memory.total / 1048576.0);
+    sslcv__text_add(text, " MiB, of these activations ");
+    sslcv__text_number(text, (double)memory.activations / 1048576.0);
+    sslcv__text_add(text, " MiB");
+    sslcv__trainer_write_choice(trainer, text);
+    sslcv__text_add(text, "\n");
+}
+
+void sslcv__trainer_write_choice(const sslcv_trainer *trainer, sslcv__text *text)
+{
+    const sslcv__choice *choice = &trainer->choice;
+    const char *name;
+    int64_t i;
+
+    if (sslcv__num_slices(trainer->batch, choice->micro_batch) > 1) {
+        sslcv__text_add(text, "; gradients cached, %lld of %lld images a pass", (long long)choice->micro_batch,
+                        (long long)trainer->batch);
+    }
+    if (choice->recompute < SSLCV__RECOMPUTE_STAGE) return;
+    sslcv__text_add(text, "; computed again in backward: norms");
+    for (i = 0; i < trainer->backbones.count; i++) {
+        int64_t stage;
+
+        for (stage = 0; sslcv_backbone_get_stage(trainer->backbones.items[i].handle, stage, &name, NULL) == SSLCV_OK;
+             stage++) {
+            if (choice->recompute & SSLCV__RECOMPUTE_STAGE << stage) sslcv__text_add(text, ", %s", name);
+        }
+        break; /* bits mean the same stages in all backbones */
+    }
+}
+
 static void write_description(const sslcv_trainer *trainer, sslcv__text *text)
 {
     int64_t i;
@@ -256,6 +296,7 @@ static void write_description(const sslcv_trainer *trainer, sslcv__text *text)
                     (long long)sslcv__trainer_epoch_steps(trainer));
     if (trainer->options.dataset) sslcv__text_add(text, " of %lld images", (long long)trainer->options.batch_size);
     sslcv__text_add(text, "\n");
+    write_memory(trainer, text);
 }
 
 sslcv_status sslcv_trainer_describe(sslcv_trainer *trainer, char *text, int64_t size, int64_t *needed)
@@ -277,89 +318,4 @@ sslcv_status sslcv_trainer_describe(sslcv_trainer *trainer, char *text, int64_t 
     }
     if (needed) *needed = written.needed + 1;
     return SSLCV_OK;
-}
-
-/* ---- memory ---- */
-
-static void add_variables(const sslcv_state *state, int64_t *values, int64_t *gradients)
-{
-    int64_t i;
-
-    for (i = 0; i < state->count; i++) {
-        const sslcv__variable *v = state->items[i].variable;
-
-        *values += v->stored_bytes;
-        if (v->gradient) *gradients += v->stored_bytes;
-    }
-}
-
-static int64_t buffer_bytes(const sslcv__buffer *buffer)
-{
-    return buffer->capacity * (int64_t)sizeof(float);
-}
-
-static void add_branch(const sslcv__branch *branch, sslcv_memory *memory)
-{
-    int64_t i, k, activations, scratch;
-
-    memory->scratch += buffer_bytes(&branch->pixels) + buffer_bytes(&branch->gradient);
-    for (i = 0; i < branch->num_links; i++) {
-        const sslcv__link *link = &branch->links[i];
-
-        memory->activations += buffer_bytes(&link->joined);
-        memory->scratch += buffer_bytes(&link->split) + buffer_bytes(&link->diff_input);
-        for (k = 0; k < branch->num_views; k++) {
-            if (!link->passes[k].tape) continue;
-            sslcv__tape_memory(link->passes[k].tape, &activations, &scratch);
-            memory->activations += activations;
-            memory->scratch += scratch;
-        }
-    }
-}
-
-static sslcv_status add_losses(const sslcv_trainer *trainer, sslcv_memory *memory)
-{
-    sslcv_loss_info info;
-    sslcv_status status = SSLCV_OK;
-    int64_t i, k;
-
-    info.struct_size = sizeof info;
-    for (i = 0; i < trainer->losses.count; i++) {
-        SSLCV__TRY(sslcv_loss_get_info(trainer->losses.items[i].handle, &info));
-        memory->losses += info.bytes;
-    }
-    for (i = 0; i < trainer->num_criteria; i++) {
-        for (k = 0; k < trainer->criteria[i].num_inputs; k++) {
-            memory->scratch += buffer_bytes(&trainer->criteria[i].own[k]);
-        }
-    }
-end:
-    return status;
-}
-
-sslcv_status sslcv_trainer_get_memory(sslcv_trainer *trainer, sslcv_memory *memory)
-{
-    sslcv_memory full = {0};
-    sslcv_status status;
-    int64_t i;
-
-    SSLCV__TRY(sslcv__check(trainer, SSLCV__TRAINER, "trainer"));
-    SSLCV__TRY(sslcv__struct_check("memory", memory, sizeof full));
-    if (!trainer->stepped) return sslcv__fail(SSLCV_ERR_STATE, "the memory is known after the first step");
-    for (i = 0; i < trainer->backbones.count; i++) {
-        add_variables(trainer->backbones.items[i].state, &full.parameters, &full.gradients);
-    }
-    for (i = 0; i < trainer->heads.count; i++) {
-        add_variables(trainer->heads.items[i].state, &full.parameters, &full.gradients);
-    }
-    full.optimizer = sslcv__optimizer_bytes(trainer->options.optimizer);
-    if (trainer->loader) full.loader = sslcv__loader_bytes(trainer->loader);
-    full.scratch = trainer->statistics_bytes + buffer_bytes(&trainer->scratch);
-    for (i = 0; i < trainer->num_branches; i++) add_branch(&trainer->branches[i], &full);
-    SSLCV__TRY(add_losses(trainer, &full));
-    full.total =
-        full.parameters + full.gradients + full.optimizer + full.losses + full.activations + full.scratch + full.loader;
-    SSLCV__TRY(sslcv__struct_fill("memory", memory, sizeof full, &full, sizeof full));
-end:
-    return status;
 }

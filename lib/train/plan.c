@@ -57,6 +57,26 @@ end:
     return status;
 }
 
+/* With gradient caching only these outputs are put together from their slices. */
+static void mark_kept(sslcv_trainer *trainer)
+{
+    int64_t i, k;
+
+    for (i = 0; i < trainer->num_branches; i++) trainer->branches[i].keeps = 0;
+    for (i = 0; i < trainer->num_criteria; i++) {
+        for (k = 0; k < trainer->criteria[i].num_inputs; k++) {
+            trainer->branches[trainer->criteria[i].branches[k]].keeps = 1;
+        }
+    }
+    for (i = 0; i < trainer->num_branches; i++) {
+        const sslcv__branch *branch = &trainer->branches[i];
+
+        if (branch->used && branch->learns && branch->source >= 0 && !trainer->branches[branch->source].learns) {
+            trainer->branches[branch->source].keeps = 1;
+        }
+    }
+}
+
 /* ---- parts ---- */
 
 static sslcv__part *find_part(const sslcv__parts *parts, const void *handle)
@@ -187,11 +207,14 @@ static int64_t visit_statistics(const sslcv_trainer *trainer, statistics_action 
             const sslcv__part *part = &networks[k]->items[i];
 
             for (n = 0; part->trains && n < part->state->count; n++) {
-                const sslcv__variable *v = part->state->items[n].variable;
+                sslcv__variable *v = part->state->items[n].variable;
 
                 if (v->role != SSLCV_ROLE_BUFFER) continue;
                 if (action == SAVE) memcpy((char *)trainer->statistics + offset, v->value, (size_t)v->stored_bytes);
-                if (action == RESTORE) memcpy(v->value, (char *)trainer->statistics + offset, (size_t)v->stored_bytes);
+                if (action == RESTORE) {
+                    memcpy(v->value, (char *)trainer->statistics + offset, (size_t)v->stored_bytes);
+                    sslcv__variable_changed(v);
+                }
                 offset += v->stored_bytes;
             }
         }
@@ -252,7 +275,8 @@ static sslcv_status choose_views(sslcv_trainer *trainer)
     }
     trainer->num_chosen = unique;
     trainer->num_views = trainer->chosen[unique - 1] + 1;
-    return SSLCV_OK;
+    return sslcv__alloc_array(trainer->object.context, unique, sizeof *trainer->view_shapes,
+                              (void **)&trainer->view_shapes);
 }
 
 /* ---- all of it ---- */
@@ -282,6 +306,7 @@ sslcv_status sslcv__trainer_fix(sslcv_trainer *trainer)
     if (trainer->num_criteria == 0) return sslcv__fail(SSLCV_ERR_STATE, "the trainer has no loss yet");
     mark_used(trainer);
     SSLCV__TRY(mark_learning(trainer));
+    mark_kept(trainer);
     SSLCV__TRY(collect_parts(trainer));
     SSLCV__TRY(fill_optimizer(trainer));
     SSLCV__TRY(choose_views(trainer));
@@ -308,6 +333,8 @@ void sslcv__trainer_unfix(sslcv_trainer *trainer)
     trainer->optimizer_state = NULL;
     sslcv__free(context, trainer->chosen);
     trainer->chosen = NULL;
+    sslcv__free(context, trainer->view_shapes);
+    trainer->view_shapes = NULL;
     sslcv__free(context, trainer->statistics);
     trainer->statistics = NULL;
     sslcv__free(context, trainer->composition);

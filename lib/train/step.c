@@ -1,9 +1,9 @@
 /*
  * One step.
  *
- *     EPOCH_BEGIN -> batch -> save statistics -> branches -> losses -> backward -> optimizer -> position -> hooks
- *                                  |                                       |
- *                                  +---- undo, when any of it fails -------+
+ *     EPOCH_BEGIN -> batch -> memory -> save statistics -> branches -> losses -> backward -> optimizer -> hooks
+ *                                            |                                       |
+ *                                            +---- undo, when any of it fails -------+
  */
 #include "train/trainer.h"
 
@@ -20,13 +20,14 @@ static const double COLLAPSED = 0.1; /* embedding_std below this */
 
 /* ---- the batch ---- */
 
-static sslcv_status open_loader(sslcv_trainer *trainer)
+sslcv_status sslcv__trainer_open_loader(sslcv_trainer *trainer)
 {
     const sslcv_trainer_options *o = &trainer->options;
     sslcv_loader_options options;
     sslcv_loader *loader = NULL;
     sslcv_status status;
 
+    if (trainer->loader) return SSLCV_OK;
     SSLCV__TRY(sslcv_loader_options_init(&options, sizeof options));
     options.dataset = o->dataset;
     options.augmenter = o->augmenter;
@@ -51,7 +52,7 @@ static sslcv_status next_batch(sslcv_trainer *trainer, sslcv__feed *feed)
     sslcv_batch batch;
     sslcv_status status;
 
-    if (!trainer->loader) SSLCV__TRY(open_loader(trainer));
+    SSLCV__TRY(sslcv__trainer_open_loader(trainer));
     if (trainer->loader_epoch != trainer->epoch || trainer->loader_index != trainer->index) {
         SSLCV__TRY(sslcv_loader_seek(trainer->loader, trainer->epoch, trainer->index));
     }
@@ -75,7 +76,7 @@ static sslcv_status place_gradient(sslcv_trainer *trainer, sslcv__criterion *cri
 {
     sslcv__branch *branch = &trainer->branches[criterion->branches[input]];
     sslcv_tensor *diff = &criterion->diffs[input];
-    sslcv__buffer *buffer = branch->has_gradient ? &criterion->own[input] : &branch->gradient;
+    sslcv__buffer *buffer = branch->of_losses ? &criterion->own[input] : &branch->gradient;
     sslcv_status status;
 
     *diff = criterion->inputs[input];
@@ -84,7 +85,7 @@ static sslcv_status place_gradient(sslcv_trainer *trainer, sslcv__criterion *cri
     status = sslcv__buffer_reserve(trainer->object.context, buffer, sslcv__tensor_count(diff));
     if (status != SSLCV_OK) return status;
     diff->data = buffer->data;
-    branch->has_gradient = 1;
+    branch->of_losses = 1;
     return SSLCV_OK;
 }
 
@@ -194,20 +195,70 @@ end:
     return status;
 }
 
-/* From the batch to new parameters, or to the old ones. */
-static sslcv_status learn(sslcv_trainer *trainer, const sslcv__feed *feed, sslcv__figures *figures)
+/* One slice through all branches. */
+static sslcv_status forward(sslcv_trainer *trainer, const sslcv__feed *feed, const sslcv__slice *slice)
 {
     sslcv_status status = SSLCV_OK;
     int64_t i;
 
-    sslcv__trainer_save_statistics(trainer);
     for (i = 0; i < trainer->num_branches; i++) {
-        if (trainer->branches[i].used) SSLCV__TRY(sslcv__branch_forward(trainer, i, feed));
+        if (trainer->branches[i].used) SSLCV__TRY(sslcv__branch_forward(trainer, i, feed, slice));
+    }
+end:
+    return status;
+}
+
+/* And back: from what the losses say, and what branches add to that of their sources. */
+static sslcv_status backward(sslcv_trainer *trainer, const sslcv__slice *slice)
+{
+    sslcv_status status = SSLCV_OK;
+    int64_t i;
+
+    for (i = 0; i < trainer->num_branches; i++) trainer->branches[i].has_gradient = trainer->branches[i].of_losses;
+    for (i = trainer->num_branches - 1; i >= 0; i--) {
+        if (trainer->branches[i].used) SSLCV__TRY(sslcv__branch_backward(trainer, i, slice));
+    }
+end:
+    return status;
+}
+
+/* Values of the losses, and the gradients of all parameters. */
+static sslcv_status differentiate(sslcv_trainer *trainer, const sslcv__feed *feed, sslcv__figures *figures)
+{
+    const int64_t slices = sslcv__num_slices(feed->size, trainer->choice.micro_batch);
+    sslcv__slice slice = sslcv__slice_of(feed->size, 1, 0, SSLCV__PHASE_WHOLE);
+    sslcv_status status = SSLCV_OK;
+    int64_t i;
+
+    if (slices == 1) {
+        SSLCV__TRY(forward(trainer, feed, &slice));
+        SSLCV__TRY(compute_losses(trainer, feed, figures));
+        return backward(trainer, &slice);
+    }
+    for (i = 0; i < slices; i++) {
+        SSLCV__TRY(sslcv__context_check_cancel(trainer->object.context)); /* while no loss has remembered anything */
+        slice = sslcv__slice_of(feed->size, slices, i, SSLCV__PHASE_SCAN);
+        SSLCV__TRY(forward(trainer, feed, &slice));
     }
     SSLCV__TRY(compute_losses(trainer, feed, figures));
-    for (i = trainer->num_branches - 1; i >= 0; i--) {
-        if (trainer->branches[i].used) SSLCV__TRY(sslcv__branch_backward(trainer, i));
+    for (i = 0; i < slices; i++) {
+        slice = sslcv__slice_of(feed->size, slices, i, SSLCV__PHASE_AGAIN);
+        SSLCV__TRY(forward(trainer, feed, &slice));
+        SSLCV__TRY(backward(trainer, &slice));
     }
+end:
+    return status;
+}
+
+/* From the batch to new parameters, or to the old ones. */
+static sslcv_status learn(sslcv_trainer *trainer, const sslcv__feed *feed, sslcv__figures *figures)
+{
+    sslcv_status status;
+    int64_t i;
+
+    sslcv__trainer_save_statistics(trainer);
+    for (i = 0; i < trainer->num_branches; i++) trainer->branches[i].of_losses = 0;
+    SSLCV__TRY(differentiate(trainer, feed, figures));
     SSLCV__TRY(update(trainer, figures));
 end:
     if (status != SSLCV_OK) sslcv__trainer_undo_step(trainer);
@@ -303,6 +354,7 @@ static sslcv_status step(sslcv_trainer *trainer, sslcv__feed *feed, sslcv_progre
     if (trainer->speed.began < 0.0) trainer->speed.began = began;
     SSLCV__TRY(begin_epoch(trainer));
     if (!feed->views) SSLCV__TRY(next_batch(trainer, feed));
+    SSLCV__TRY(sslcv__trainer_ready_memory(trainer, feed));
     status = learn(trainer, feed, &figures);
     if (status == SSLCV_ERR_NUMERIC) advance(trainer);
     if (status != SSLCV_OK) goto end;

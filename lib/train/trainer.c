@@ -64,6 +64,8 @@ static sslcv_status check_numbers(const sslcv_trainer_options *o)
     SSLCV__TRY(check_range("trainer.batch_size", o->batch_size, 1, INT32_MAX));
     SSLCV__TRY(check_range("trainer.epochs", o->epochs, 1, INT32_MAX));
     SSLCV__TRY(check_range("trainer.prefetch", o->prefetch, 0, 64));
+    SSLCV__TRY(check_range("trainer.memory_budget", o->memory_budget, 0, INT64_MAX));
+    SSLCV__TRY(check_range("trainer.micro_batch", o->micro_batch, 0, INT32_MAX));
     SSLCV__TRY(check_range("trainer.checkpoint_epochs", o->checkpoint_epochs, 0, INT32_MAX));
     SSLCV__TRY(check_range("trainer.generations", o->generations, 0, 9));
     SSLCV__TRY(check_range("trainer.sampler", o->sampler, SSLCV_SAMPLER_SHUFFLED, SSLCV_SAMPLER_IN_ORDER));

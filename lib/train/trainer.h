@@ -8,17 +8,29 @@
  * A link is one network of a branch with its passes; a pass is one run of the network over some of the branch's views,
  * with a tape of its own. All memory is made by the first step and reused.
  *
+ * Gradient caching (Gao et al. 2021) cuts the samples of a batch into slices that go through the branches one after
+ * the other, with the same tapes. The loss needs all outputs at once, so there are two rounds:
+ *
+ *     SCAN   slice 0, slice 1 ...: forward without gradient; outputs are kept, running statistics recorded
+ *            losses on all outputs: gradient with respect to each output
+ *     AGAIN  slice 0, slice 1 ...: forward once more of what learns, backward with the slice's part of the gradient
+ *
+ * Without batch statistics no sample sees another one in its network, and the sum of the slices' gradients is the
+ * batch's. Without gradient caching there is one slice and one round, WHOLE.
+ *
  * The position in the run is (epoch, index): the batch that the next step takes. The loader is a servant of it: it is
  * sent there whenever it stands elsewhere, so a run that resumes, or that was fed by the host's views in between, sees
  * what the uninterrupted one sees.
  *
  *     trainer.c  composing, and what can be asked of the parts
  *     plan.c     what is fixed with the composition: who is used, who gets gradients, what a failed step must restore
+ *     images.c   views of a batch as what a branch takes
  *     branch.c   branches forward and backward
  *     step.c     one step
  *     report.c   hooks, progress, metrics
  *     state.c    the trainer's state, which is the checkpoint
- *     describe.c the composition as text, memory
+ *     memory.c   how much memory a step takes, and what is done about it
+ *     describe.c the composition as text
  *     run.c      the loop, written with public calls
  */
 #ifndef SSLCV__TRAINER_H
@@ -27,6 +39,7 @@
 #include <sslcv/trainer.h>
 
 #include "core/object.h"
+#include "nn/plan.h"
 #include "nn/state.h"
 #include "nn/variable.h"
 
@@ -37,6 +50,32 @@ typedef struct sslcv__buffer {
     float  *data;
     int64_t capacity;
 } sslcv__buffer;
+
+typedef enum sslcv__phase { SSLCV__PHASE_WHOLE, SSLCV__PHASE_SCAN, SSLCV__PHASE_AGAIN } sslcv__phase;
+
+/** Samples of a batch that go through the networks together. */
+typedef struct sslcv__slice {
+    sslcv__phase phase;
+    int32_t      reserved;
+    int64_t      first, count; /* samples */
+    int64_t      batch;        /* samples of the batch */
+} sslcv__slice;
+
+/** What is done to take less memory. */
+typedef struct sslcv__choice {
+    int64_t micro_batch; /* samples a slice at most; 0: all */
+    int32_t recompute;   /* sum of SSLCV__RECOMPUTE_* */
+    int32_t reserved;
+} sslcv__choice;
+
+/** How a link's network runs: what the step and the foretelling of its memory must agree in. */
+typedef struct sslcv__link_run {
+    const sslcv__net *net;
+    int32_t           flags;     /* SSLCV_PASS_* */
+    int32_t           last_node;
+    int32_t           recompute; /* SSLCV__RECOMPUTE_* */
+    int32_t           dry;       /* 1: running statistics stay as they are */
+} sslcv__link_run;
 
 typedef struct sslcv__train_pass {
     sslcv_tape *tape;    /* made with the first forward */
@@ -66,11 +105,16 @@ typedef struct sslcv__branch {
     int32_t       detach;
     int64_t       num_links;
     sslcv__link  *links;
-    sslcv__buffer pixels;       /* views of the host that must lie together */
+    sslcv_tensor  output;       /* (V, N, P, D) of the whole batch */
+    sslcv__buffer kept;         /* its memory with gradient caching, where keeps */
+    sslcv__buffer pixels;       /* views that must lie together */
     sslcv__buffer gradient;     /* with respect to the output */
+    sslcv__buffer part;         /* a slice of it, where there are several views */
     int32_t       used;         /* a loss or a used branch needs it */
     int32_t       learns;       /* gradients come back to it */
-    int32_t       has_gradient; /* in this step: gradient holds a sum already */
+    int32_t       keeps;        /* its whole output is asked for: by a loss, or as a source that does not run again */
+    int32_t       of_losses;    /* in this step: gradient holds what losses say */
+    int32_t       has_gradient; /* in this slice: gradient holds a sum already */
     int32_t       reserved;
 } sslcv__branch;
 
@@ -161,6 +205,14 @@ struct sslcv_trainer {
     int64_t          *chosen;         /* the view indices used, ascending */
     int64_t           num_chosen;
 
+    /* Memory: memory.c. */
+    sslcv__choice     choice;
+    int32_t           has_choice;
+    int32_t           is_foretold;    /* memory holds what a step will take */
+    int64_t           batch;          /* samples that choice and memory are made for */
+    int64_t         (*view_shapes)[3]; /* of the views chosen: channels, height, width */
+    sslcv_memory      memory;
+
     /* The run. */
     sslcv_loader     *loader; /* made with the first batch */
     int64_t           loader_epoch, loader_index;
@@ -195,14 +247,63 @@ void         sslcv__trainer_save_statistics(sslcv_trainer *trainer);
 /** Undo what a failed step has done so far: statistics as saved, gradients cleared. */
 void         sslcv__trainer_undo_step(sslcv_trainer *trainer);
 
-/* ---- branch.c ---- */
+/* ---- images.c ---- */
 
 sslcv_status sslcv__buffer_reserve(sslcv_context *context, sslcv__buffer *buffer, int64_t count);
-sslcv_status sslcv__branch_forward(sslcv_trainer *trainer, int64_t index, const sslcv__feed *feed);
-sslcv_status sslcv__branch_backward(sslcv_trainer *trainer, int64_t index);
+
+/** One view of the whole batch, (N, C, H, W), any strides. */
+sslcv_status sslcv__feed_view(sslcv_trainer *trainer, const sslcv__feed *feed, int64_t view, sslcv_tensor *tensor);
+
+/** Note the shapes of all views that are used. changed: 1 when one is not as it was. */
+sslcv_status sslcv__feed_shapes(sslcv_trainer *trainer, const sslcv__feed *feed, int *changed);
+
+/** A slice of some views of a branch, which have one shape: (count * slice, C, H, W). */
+sslcv_status sslcv__feed_images(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__feed *feed,
+                                const sslcv__slice *slice, const int64_t *members, int64_t count, sslcv_tensor *images);
+
+/** A slice of the views of a branch without backbone: (V, slice, 1, C * H * W), dense. */
+sslcv_status sslcv__feed_pixels(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__feed *feed,
+                                const sslcv__slice *slice, sslcv_tensor *pixels);
+
+/* ---- branch.c ---- */
+
+/** Slices of a batch; with one, the round is WHOLE. */
+int64_t sslcv__num_slices(int64_t batch, int64_t micro_batch);
+/** The slice of this index; sizes differ by one at most, larger ones first. */
+sslcv__slice sslcv__slice_of(int64_t batch, int64_t num_slices, int64_t index, sslcv__phase phase);
+
+sslcv__link_run sslcv__link_how(const sslcv__branch *branch, const sslcv__link *link, const sslcv__choice *choice,
+                                sslcv__phase phase);
+/** Sort the views of a branch into a link's passes: backbones by the shapes of views. */
+void            sslcv__link_group(const sslcv_trainer *trainer, const sslcv__branch *branch, sslcv__link *link);
+/** Place of a view among those chosen. */
+int64_t         sslcv__view_place(const sslcv_trainer *trainer, int64_t view);
+
+/** The slices of each phase come in their order; nothing between the last backward and the next forward. */
+sslcv_status sslcv__branch_forward(sslcv_trainer *trainer, int64_t index, const sslcv__feed *feed,
+                                   const sslcv__slice *slice);
+sslcv_status sslcv__branch_backward(sslcv_trainer *trainer, int64_t index, const sslcv__slice *slice);
 void         sslcv__branch_free(sslcv_context *context, sslcv__branch *branch);
-/** Output of a branch in this step. */
+/** Give back what forward and backward have taken. */
+void         sslcv__branch_empty(sslcv_context *context, sslcv__branch *branch);
+/** Output of a branch in this step: the whole batch's. */
 const sslcv_tensor *sslcv__branch_output(const sslcv_trainer *trainer, int64_t index);
+
+/* ---- memory.c ---- */
+
+/**
+ * Before a step on this batch: what is to be done about memory is decided, again if the batch is of another shape than
+ * the one that it was decided for.
+ *
+ * @return SSLCV_ERR_LIMIT: nothing fits memory_budget; the message has the least that would.
+ */
+sslcv_status sslcv__trainer_ready_memory(sslcv_trainer *trainer, const sslcv__feed *feed);
+/** What is held now. */
+void         sslcv__trainer_held_memory(const sslcv_trainer *trainer, sslcv_memory *memory);
+
+/* ---- step.c ---- */
+
+sslcv_status sslcv__trainer_open_loader(sslcv_trainer *trainer); /* done already: nothing */
 
 /* ---- report.c ---- */
 
@@ -242,6 +343,8 @@ typedef struct sslcv__text {
 
 void sslcv__text_add(sslcv__text *text, const char *format, ...) SSLCV__PRINTF(2, 3);
 void sslcv__text_number(sslcv__text *text, double value); /* with a point, whatever the locale */
+/** "; gradients cached, 64 of 256 images a pass"; nothing where nothing is done. */
+void sslcv__trainer_write_choice(const sslcv_trainer *trainer, sslcv__text *text);
 /** The composition in one line: what a checkpoint must agree with. */
 void sslcv__trainer_write_composition(const sslcv_trainer *trainer, sslcv__text *text);
 

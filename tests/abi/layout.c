@@ -412,9 +412,8 @@ NEXT(sslcv_memory, activations, scratch);
 NEXT(sslcv_memory, scratch, loader);
 NEXT(sslcv_memory, loader, total);
 NEXT(sslcv_memory, total, micro_batch);
-NEXT(sslcv_memory, micro_batch, recomputed_norms);
-NEXT(sslcv_memory, recomputed_norms, recomputed_stages);
-LAST(sslcv_memory, recomputed_stages, 96);
+NEXT(sslcv_memory, micro_batch, recomputed_stages);
+LAST(sslcv_memory, recomputed_stages, 88);
 
 /* method.h */
 FIRST(sslcv_method_options, struct_size);

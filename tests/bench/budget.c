@@ -120,9 +120,9 @@ static sslcv_status look(void *user, json_t *out)
 
     TRY(choose(w));
     json_object_set_new(out, "memory",
-                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "budget", (json_int_t)w->budget, "planned",
+                        json_pack("{s:I, s:I, s:I, s:I}", "budget", (json_int_t)w->budget, "planned",
                                   (json_int_t)w->memory.total, "micro_batch", (json_int_t)w->memory.micro_batch,
-                                  "recomputed_norms", (json_int_t)w->memory.recomputed_norms, "recomputed_stages",
+                                  "recomputed_stages",
                                   (json_int_t)w->memory.recomputed_stages));
 end:
     return status;
@@ -154,10 +154,10 @@ static sslcv_status report(workload *w)
         printf("step %" PRId64 ": %.4f s\n", i + 1, bench_clock() - start);
     }
     TRY(choose(w));
-    printf("budget %.1f MiB (0: none): planned %.1f MiB, %" PRId64 " of %" PRId64 " images a pass, norms %s, %" PRId64
+    printf("budget %.1f MiB (0: none): planned %.1f MiB, %" PRId64 " of %" PRId64 " images a pass, %" PRId64
            " stages computed again\n",
            bench_mib(w->budget), bench_mib(w->memory.total), w->memory.micro_batch, w->net.batch,
-           w->memory.recomputed_norms ? "computed again" : "kept", w->memory.recomputed_stages);
+           w->memory.recomputed_stages);
     printf("held by the library %.1f MiB, peak of the process %.1f MiB\n", bench_mib(bench_held(w->context)),
            bench_mib(bench_peak()));
 end:

@@ -129,14 +129,12 @@ def describe_choice(chosen, program):
     if not chosen:
         return '-'
     words = []
-    if chosen['recomputed_norms']:
-        words.append('norms computed again')
     if chosen['recomputed_stages']:
         words.append('%d stages computed again' % chosen['recomputed_stages'])
     images = program['about']['per_step'] // 2
     if 0 < chosen['micro_batch'] < images:
         words.append('%d of %d images a pass' % (chosen['micro_batch'], images))
-    return ', '.join(words) or 'everything kept'
+    return ', '.join(words) or 'nothing'
 
 
 def linear(workload):
