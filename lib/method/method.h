@@ -113,6 +113,8 @@ sslcv_status sslcv__recipe_finish(sslcv_context *context, const sslcv_method_opt
         {"channels", {"0", "0"}, "of the images; 0: as the data set has, 3 where that is not known"},                  \
         {"steps_per_epoch", {"0", "0"}, "without a data set: steps that make an epoch"},                               \
         {"prefetch", {"2", "2"}, "batches made ahead"},                                                                \
+        {"memory_budget", {"0", "0"}, "MiB of the whole training; 0: no limit; see sslcv_trainer_options"},            \
+        {"micro_batch", {"0", "0"}, "images a pass, with gradient caching; 0: the batch, or as the budget asks"},      \
     {                                                                                                                  \
         "checkpoint_epochs", {"1", "1"}, "epochs between checkpoints; 0: at the end only"                              \
     }

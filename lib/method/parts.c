@@ -131,6 +131,9 @@ static sslcv_status make_trainer(sslcv_context *context, const sslcv_method_opti
     o.seed = sslcv__recipe_seed(options, 2);
     SSLCV__TRY(sslcv__settings_integer(settings, "steps_per_epoch", 0, INT32_MAX, &o.steps_per_epoch));
     SSLCV__TRY(sslcv__settings_integer(settings, "prefetch", 0, 64, &o.prefetch));
+    SSLCV__TRY(sslcv__settings_integer(settings, "memory_budget", 0, INT64_MAX >> 20, &o.memory_budget));
+    o.memory_budget *= (int64_t)1 << 20;
+    SSLCV__TRY(sslcv__settings_integer(settings, "micro_batch", 0, INT32_MAX, &o.micro_batch));
     SSLCV__TRY(sslcv__settings_integer(settings, "checkpoint_epochs", 0, INT32_MAX, &o.checkpoint_epochs));
     SSLCV__TRY(sslcv_trainer_create(context, &o, &recipe->trainer));
 end:

@@ -339,6 +339,27 @@ START_TEST(test_supervised)
 }
 END_TEST
 
+START_TEST(test_memory_settings)
+{
+    sslcv_context *context = make_context(1);
+    sslcv_dataset *dataset = make_dataset(context, 3, 1);
+    sslcv_memory memory = {.struct_size = sizeof memory};
+    sslcv_trainer *trainer;
+
+    OK(make_method(context, "simclr", dataset, "cifar",
+                   "batch=8 epochs=2 size=32 width=0.0625 architecture=resnet18 memory_budget=1", 1, &trainer));
+    FAILS(sslcv_trainer_get_memory(trainer, &memory), SSLCV_ERR_LIMIT, "trainer.memory_budget is 1048576 bytes");
+    sslcv_trainer_destroy(trainer);
+    OK(make_method(context, "simclr", dataset, "cifar",
+                   "batch=8 epochs=2 size=32 width=0.0625 architecture=resnet18 micro_batch=4", 1, &trainer));
+    OK(sslcv_trainer_get_memory(trainer, &memory));
+    ck_assert_int_eq(memory.micro_batch, 4);
+    sslcv_trainer_destroy(trainer);
+    sslcv_dataset_destroy(dataset);
+    sslcv_context_destroy(context);
+}
+END_TEST
+
 /* Both presets, both methods: networks as published, sizes overridden so that it fits a test. */
 START_TEST(test_presets)
 {
@@ -661,6 +682,7 @@ int main(void)
     tcase_add_loop_test(runs, test_three_levels, 0, 2);
     tcase_add_test(runs, test_supervised);
     tcase_add_test(runs, test_presets);
+    tcase_add_test(runs, test_memory_settings);
     tcase_add_test(runs, test_channels_of_the_data);
     tcase_add_test(runs, test_given_parts);
     tcase_add_test(runs, test_without_data);
