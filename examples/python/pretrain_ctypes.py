@@ -57,7 +57,7 @@ class DatasetOptions(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("kind", i32), ("part", i32), ("label_folders", i32), ("on_error", i32),
                 ("channels", i32), ("cache", i32), ("path", text), ("labels_path", text), ("count", i64),
                 ("num_classes", i64), ("max_pixels", i64), ("max_file_bytes", i64), ("max_cache_bytes", i64),
-                ("callbacks", ptr)]
+                ("callbacks", ptr), ("min_side", i64)]
 
 
 class BackboneOptions(c.Structure):

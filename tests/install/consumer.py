@@ -10,7 +10,8 @@ lib.sslcv_last_error.restype = c.c_char_p
 class ContextOptions(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("threads", c.c_int32), ("loader_threads", c.c_int32),
                 ("precision", c.c_int32), ("winograd", c.c_int32), ("seed", c.c_uint64), ("allocator", c.c_void_p),
-                ("log", c.c_void_p), ("log_user", c.c_void_p), ("log_level", c.c_int32), ("reserved", c.c_int32)]
+                ("log", c.c_void_p), ("log_user", c.c_void_p), ("log_level", c.c_int32), ("reserved", c.c_int32),
+                ("tuning_path", c.c_char_p)]
 
 
 options = ContextOptions()
