@@ -58,7 +58,7 @@ typedef struct sslcv_context_options {
     int32_t                loader_threads; /* of each loader, to decode and augment; -1 (default): as threads; 0:
                                               none, the calling thread does it */
     int32_t                precision;      /* SSLCV_PRECISION_*; default AUTO */
-    int32_t                winograd;       /* 1 (default): allowed for f32 where it is faster; 0: never */
+    int32_t                winograd;       /* 1 (default): where it is faster; 0: never */
     uint64_t               seed;           /* default 0; see sslcv_context_create() */
     const sslcv_allocator *allocator;      /* NULL (default): malloc; the struct is copied */
     sslcv_log_fn           log;            /* NULL (default): silence */
