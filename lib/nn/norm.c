@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 /*
  * Everything is rows of 16 lanes. Lanes are channels, where 16 or more lie side by side, or a few channels of
  * consecutive pixels, where fewer do:

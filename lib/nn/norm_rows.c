@@ -3,6 +3,7 @@
 #include "core/bf16.h"
 #include "core/simd.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -11,11 +12,6 @@
 #endif
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-ALWAYS_INLINE float get(const void *p, int64_t i, int bf16)
-{
-    return bf16 ? sslcv__f32_from_bf16(((const uint16_t *)p)[i]) : ((const float *)p)[i];
-}
 
 /* stream: past the caches, for arrays that would not be found there anyway: an ordinary store reads its line first. */
 ALWAYS_INLINE void put_row(void *p, int64_t at, const float *row, int bf16, int32_t stream)

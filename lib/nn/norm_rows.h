@@ -5,6 +5,7 @@
 #ifndef SSLCV__NORM_ROWS_H
 #define SSLCV__NORM_ROWS_H
 
+#include "core/bf16.h"
 #include "nn/norm.h"
 
 enum { LANES = 16 };
@@ -30,6 +31,12 @@ typedef struct rows {
     int64_t count, stride;        /* rows of an image */
     int32_t relu, mask, given, stream;
 } rows;
+
+/** An element of an array of f32 or bf16. */
+static inline __attribute__((always_inline)) float get(const void *p, int64_t i, int bf16)
+{
+    return bf16 ? sslcv__f32_from_bf16(((const uint16_t *)p)[i]) : ((const float *)p)[i];
+}
 
 /** Sums over rows, f32: of x - k and of its square into s[0], s[1]. */
 void sslcv__norm_rows_statistics(int bf16, const rows *v, const float *k, sums s);
