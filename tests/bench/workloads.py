@@ -108,8 +108,8 @@ def epoch(precision):
     def make(s):
         if not s.data:
             return [], []
-        peers = [OneShot('%s of PyTorch %s, f32' % (os.path.basename(s.script), python.version),
-                         'PyTorch %s' % python.version,
+        peers = [OneShot('%s, f32, torchvision %s' % (os.path.basename(s.script), python.version),
+                         'torchvision %s' % python.version,
                          [python.path, s.script, '--method', 'simclr', '--data', s.data, '--batches', '1', '--threads',
                           str(s.threads or len(os.sched_getaffinity(0)))], TUNED_MALLOC)
                  for python in s.view_pythons] if s.script else []
