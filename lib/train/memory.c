@@ -578,7 +578,7 @@ static sslcv_status choose(sslcv_trainer *trainer, int measure)
     int64_t i;
 
     s.choice.micro_batch = trainer->options.micro_batch;
-    s.choice.recompute = SSLCV__RECOMPUTE_NORMS; /* always: 2 % of a step for a third of its memory */
+    s.choice.recompute = SSLCV__RECOMPUTE_NORMS; /* always: 2 to 3 % of a step for a third of its memory */
     trainer->has_choice = trainer->is_foretold = 0;
     if (s.budget > 0) {
         SSLCV__TRY(search_choice(&s));
