@@ -55,7 +55,8 @@ sslcv_status sslcv_tape_create(sslcv_context *context, sslcv_tape **tape)
     if (status != SSLCV_OK) return status;
     if (!tape) return sslcv__null("tape");
     status = sslcv__object_create(context, SSLCV__TAPE, sizeof **tape, release_tape, tape);
-    if (status == SSLCV_OK) (*tape)->recompute = SSLCV__RECOMPUTE_NORMS; /* 2 to 3 % of a step for a third of its memory */
+    /* 2 to 3 % of a step for a third of its memory. */
+    if (status == SSLCV_OK) (*tape)->recompute = SSLCV__RECOMPUTE_NORMS;
     return status;
 }
 
