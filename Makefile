@@ -148,7 +148,7 @@ examples: $(EXAMPLES)
 demo: $(DEMO)
 	@$(DEMO) --out $(BUILD)/demo $(DEMO_ARGS)
 
-# ---- unit tests: one program a module, linked with the static library so that internals can be tested too ----
+# ---- unit tests: one program a suite, linked with the static library so that internals can be tested too ----
 
 TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 TESTS        := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/%)
@@ -161,7 +161,7 @@ $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/flags $(STATIC)
 
 tests: $(TESTS)
 
-# make check-unit ONLY=augment runs one suite.
+# make check-unit ONLY=core runs one suite, ONLY='augment*' those of a module.
 ONLY ?= *
 SELECTED = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/unit/test_$(ONLY).c)))
 check-unit: $(SELECTED)

@@ -105,4 +105,25 @@ static inline const char *shared_data(const char *name)
     return NULL;
 }
 
+/* ---- cases ---- */
+
+static inline void add_case(Suite *suite, const char *name, SFun setup, SFun teardown, const TTest *const *tests,
+                            int count)
+{
+    TCase *tcase = tcase_create(name);
+    int i;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 60);
+    for (i = 0; i < count; i++) tcase_add_test(tcase, tests[i]);
+    suite_add_tcase(suite, tcase);
+}
+
+/** A case of tests between setup() and teardown(), which each suite has its own of. */
+#define CASE(suite, name, ...)                                                                                         \
+    do {                                                                                                               \
+        const TTest *const tests[] = {__VA_ARGS__};                                                                    \
+        add_case(suite, name, setup, teardown, tests, (int)(sizeof tests / sizeof tests[0]));                          \
+    } while (0)
+
 #endif

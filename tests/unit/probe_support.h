@@ -99,6 +99,29 @@ static inline sslcv_probe_options linear_options(void)
     return options;
 }
 
+static inline void fit(sslcv_probe *probe, const float *data, int64_t n, int64_t d, const int64_t *labels)
+{
+    const sslcv_tensor features = array(data, n, d);
+
+    OK(sslcv_probe_fit(probe, &features, labels));
+}
+
+static inline float *predict(const sslcv_probe *probe, const float *data, int64_t n, int64_t d, int64_t classes)
+{
+    const sslcv_tensor features = array(data, n, d);
+    float *values = make_array(n * classes);
+    sslcv_tensor scores = {0};
+
+    OK(sslcv_probe_predict(probe, &features, &scores));
+    ck_assert_int_eq(scores.ndim, 2);
+    ck_assert_int_eq(scores.dtype, SSLCV_F32);
+    ck_assert_int_eq(scores.shape[0], n);
+    ck_assert_int_eq(scores.shape[1], classes);
+    scores.data = values;
+    OK(sslcv_probe_predict(probe, &features, &scores));
+    return values;
+}
+
 static inline sslcv_metrics judge(sslcv_context *context, const float *scores, int64_t n, int64_t classes,
                                   const int64_t *labels)
 {
