@@ -64,8 +64,8 @@ sslcv_status sslcv__plan_step(sslcv__plan *plan, sslcv__step_kind kind, const ch
     if (plan->num_steps == plan->step_capacity) {
         const int64_t capacity = plan->step_capacity ? 2 * plan->step_capacity : 64;
 
-        status = sslcv__grow_array(plan->context, plan->num_steps, capacity, sizeof *plan->steps,
-                                   (void **)&plan->steps);
+        status =
+            sslcv__grow_array(plan->context, plan->num_steps, capacity, sizeof *plan->steps, (void **)&plan->steps);
         if (status != SSLCV_OK) {
             sslcv__op_free(plan->context, op);
             return status;

@@ -24,8 +24,8 @@ static sslcv_status append_fold(sslcv__plan *plan, sslcv__op *op, const sslcv__n
     const int64_t n = plan->num_folds;
 
     if ((n & (n - 1)) == 0) { /* doubles at powers of two */
-        const sslcv_status status = sslcv__grow_array(plan->context, n, n ? 2 * n : 1, sizeof fold,
-                                                      (void **)&plan->folds);
+        const sslcv_status status =
+            sslcv__grow_array(plan->context, n, n ? 2 * n : 1, sizeof fold, (void **)&plan->folds);
         if (status != SSLCV_OK) return status;
     }
     plan->folds[plan->num_folds++] = fold;
@@ -98,8 +98,8 @@ int64_t sslcv__plan_constant_bytes(const sslcv__plan *plan)
     for (i = 0; i < plan->num_folds; i++) {
         const sslcv__fold *f = &plan->folds[i];
 
-        bytes += rounded(sslcv__op_bytes(f->op, SSLCV__WEIGHTS)) +
-                 2 * rounded(f->norm->channels * (int64_t)sizeof(float));
+        bytes +=
+            rounded(sslcv__op_bytes(f->op, SSLCV__WEIGHTS)) + 2 * rounded(f->norm->channels * (int64_t)sizeof(float));
     }
     return bytes;
 }

@@ -222,4 +222,3 @@ sslcv_status sslcv__plan_backward(sslcv__plan *plan)
 {
     return run_steps(plan, plan->num_forward, plan->num_steps);
 }
-

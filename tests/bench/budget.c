@@ -122,8 +122,7 @@ static sslcv_status look(void *user, json_t *out)
     json_object_set_new(out, "memory",
                         json_pack("{s:I, s:I, s:I, s:I}", "budget", (json_int_t)w->budget, "planned",
                                   (json_int_t)w->memory.total, "micro_batch", (json_int_t)w->memory.micro_batch,
-                                  "recomputed_stages",
-                                  (json_int_t)w->memory.recomputed_stages));
+                                  "recomputed_stages", (json_int_t)w->memory.recomputed_stages));
 end:
     return status;
 }

@@ -501,8 +501,8 @@ START_TEST(context_defaults_and_info)
     ck_assert_int_ge(info.threads, 1);
     ck_assert_int_eq(info.loader_threads, info.threads);
     /* AUTO goes by the processor. */
-    ck_assert_int_eq(info.precision, strstr(info.cpu, "bf16") || strstr(info.cpu, "amx") ? SSLCV_PRECISION_BF16
-                                                                                         : SSLCV_PRECISION_F32);
+    ck_assert_int_eq(info.precision,
+                     strstr(info.cpu, "bf16") || strstr(info.cpu, "amx") ? SSLCV_PRECISION_BF16 : SSLCV_PRECISION_F32);
     ck_assert_int_eq(info.cancelled, 0);
     ck_assert_int_eq(info.bytes, 0);
     ck_assert_uint_gt(strlen(info.cpu), 0);

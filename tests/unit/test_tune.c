@@ -126,7 +126,11 @@ END_TEST
 /* A file that is none, or half of one, is no more than slow. */
 START_TEST(other_lines_are_skipped)
 {
-    static const char *const texts[] = {"", "\n\n", "sslcv-tuning 1 |", "sslcv-tuning 1 | x | ", "sslcv-tuning 9 | a | b\n",
+    static const char *const texts[] = {"",
+                                        "\n\n",
+                                        "sslcv-tuning 1 |",
+                                        "sslcv-tuning 1 | x | ",
+                                        "sslcv-tuning 9 | a | b\n",
                                         "sslcv-tuning 1 | a | a-name-longer-than-any-algorithm-has-ever-had\n"};
     FILE *file = fopen(path, "wb");
     float features[2 * DIM];
