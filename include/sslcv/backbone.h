@@ -6,7 +6,8 @@
  *     options.stem = SSLCV_STEM_CIFAR;
  *     sslcv_backbone_create(context, &options, &backbone);
  *
- * Stages in order: "stem", "layer1" ... "layer4". A pass stops after a stage and gives its spatial mean, or its map with SSLCV_PASS_MAP.
+ * Stages in order: "stem", "layer1" ... "layer4". A pass stops after a stage and gives its spatial mean, or its map
+ * with SSLCV_PASS_MAP.
  */
 #ifndef SSLCV_BACKBONE_H
 #define SSLCV_BACKBONE_H

@@ -136,7 +136,8 @@ SSLCV_API sslcv_status sslcv_head_get_info(const sslcv_head *head, sslcv_head_in
  * Run features through.
  *
  * @param head  Not NULL.
- * @param input (N, D), (V, N, D) or (V, N, P, D), f32, any strides; borrowed for the call (the tape keeps what it needs).
+ * @param input (N, D), (V, N, D) or (V, N, P, D), f32, any strides; borrowed for the call (the tape keeps what it
+ *              needs).
  * @param pass  NULL: defaults. Output: the axes of the input, with P and D as this head makes them.
  * @param tape  Receives output and activations; replaces what it held.
  * @return SSLCV_OK; SSLCV_ERR_LIMIT (a single row through a batch norm in training); SSLCV_ERR_NUMERIC (NaN or infinity

@@ -9,15 +9,17 @@
  *
  * @param max_bytes Refuse more, unpacked: SSLCV_ERR_LIMIT.
  * @param data      Out: owned; sslcv__free(). NULL on failure.
- * @return SSLCV_ERR_NOT_FOUND; SSLCV_ERR_IO; SSLCV_ERR_FORMAT (damaged gzip); SSLCV_ERR_LIMIT. The message has the path.
+ * @return SSLCV_ERR_NOT_FOUND; SSLCV_ERR_IO; SSLCV_ERR_FORMAT (damaged gzip); SSLCV_ERR_LIMIT. The message has the
+ *         path.
  */
 sslcv_status sslcv__file_read(sslcv_context *context, const char *path, int64_t max_bytes, void **data, int64_t *size);
 
 /**
  * A file that appears whole or not at all: written beside its place, synced, renamed over it.
  *
- *     open(path) -> "path.tmp.PID.N" -> write ... -> commit: fsync, [path -> path.1 -> path.2 ...], rename, fsync folder
- *                                                -> discard: unlink
+ *     open(path) -> "path.tmp.PID.N" -> write ...
+ *                 -> commit: fsync, [path -> path.1 -> path.2 ...], rename, fsync folder
+ *                 -> discard: unlink
  */
 typedef struct sslcv__new_file sslcv__new_file;
 

@@ -38,8 +38,7 @@ static sslcv_status make_direct(sslcv_context *context, const sslcv__conv_shape 
 
 /* oneDNN's own Winograd: f32, AVX-512, before 3.2. */
 static sslcv_status make_onednn_winograd(sslcv_context *context, const sslcv__conv_shape *shape,
-                                         sslcv__conv_direction direction, const sslcv__conv_post *post,
-                                         sslcv__op **out)
+                                         sslcv__conv_direction direction, const sslcv__conv_post *post, sslcv__op **out)
 {
     /* In inference its weights lie in a form that only plain ones reorder to. */
     if (!context->winograd || shape->dtype != SSLCV_F32 || post) return SSLCV_ERR_UNSUPPORTED;

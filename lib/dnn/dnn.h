@@ -10,11 +10,11 @@
  *     sslcv__op_bind(op, SSLCV__SRC, address) ...
  *     sslcv__op_run(op)                                 each step
  *
- * Names are oneDNN's: src dst weights bias diff_* workspace scratchpad. The scratchpad is always the user's: a primitive
- * made on one thread may then run on another. Images and their gradients are f32 or bf16; weights at home, their
- * gradients and everything else are f32.
+ * Names are oneDNN's: src dst weights bias diff_* workspace scratchpad. The scratchpad is always the user's: a
+ * primitive made on one thread may then run on another. Images and their gradients are f32 or bf16; weights at home,
+ * their gradients and everything else are f32.
  *
- *     op.c            what all ops share
+ *     op.c            what all ops share, and copies between layouts
  *     convolution.c   which algorithm a convolution takes
  *     winograd*       our own F(4x4, 3x3), an op like the others
  *     v2/, v3/        the primitives of oneDNN 2.6 .. 2.7 and 3.x
@@ -130,8 +130,8 @@ sslcv_status sslcv__conv_home_layout(sslcv_context *context, const int64_t shape
                                      sslcv__layout **out);
 
 /**
- * Weights for the inference op of a convolution with a batch norm behind it: each filter times its scale. Not for steps:
- * allocates.
+ * Weights for the inference op of a convolution with a batch norm behind it: each filter times its scale. Not for
+ * steps: allocates.
  *
  * @param home    Layout of weights.
  * @param scale   (out_channels).

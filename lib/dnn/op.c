@@ -1,5 +1,8 @@
 #include "dnn/op.h"
 
+#include <string.h>
+
+#include "core/compute.h"
 #include "core/memory.h"
 
 void sslcv__op_free(sslcv_context *context, sslcv__op *op)
@@ -66,4 +69,31 @@ sslcv_status sslcv__scale_filters(const sslcv__layout *home, const float *weight
         }
     }
     return SSLCV_OK;
+}
+
+sslcv_status sslcv__layout_convert(sslcv_context *context, const sslcv__layout *from, const void *src,
+                                   const sslcv__layout *to, void *dst)
+{
+    sslcv__op *op = NULL;
+    sslcv__compute frame;
+    void *scratch = NULL;
+    sslcv_status status;
+
+    if (sslcv__layout_equal(from, to)) {
+        memcpy(dst, src, (size_t)sslcv__layout_bytes(from));
+        return SSLCV_OK;
+    }
+    status = sslcv__compute_begin(context, &frame);
+    if (status != SSLCV_OK) return status;
+    SSLCV__TRY(sslcv__op_reorder(context, from, to, 0, &op));
+    SSLCV__TRY(sslcv__alloc(context, sslcv__op_bytes(op, SSLCV__SCRATCHPAD), &scratch));
+    SSLCV__TRY(sslcv__op_bind(op, SSLCV__SRC, (void *)(uintptr_t)src)); /* read only */
+    SSLCV__TRY(sslcv__op_bind(op, SSLCV__DST, dst));
+    SSLCV__TRY(sslcv__op_bind(op, SSLCV__SCRATCHPAD, scratch));
+    status = sslcv__op_run(op);
+end:
+    sslcv__free(context, scratch);
+    sslcv__op_free(context, op);
+    sslcv__compute_end(&frame);
+    return status;
 }

@@ -42,8 +42,8 @@ static sslcv_status add(sslcv_context *context, const char *key, const char *nam
 
     if (tuning->count == tuning->capacity) {
         const int64_t capacity = tuning->capacity ? 2 * tuning->capacity : 64;
-        const sslcv_status status = sslcv__grow_array(context, tuning->count, capacity, sizeof(finding),
-                                                      (void **)&tuning->findings);
+        const sslcv_status status =
+            sslcv__grow_array(context, tuning->count, capacity, sizeof(finding), (void **)&tuning->findings);
         if (status != SSLCV_OK) return status;
         tuning->capacity = capacity;
     }

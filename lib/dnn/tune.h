@@ -4,8 +4,8 @@
  *
  *     sslcv-tuning 1 | oneDNN 2.6.3 | avx512_core_bf16 | threads 2 | forward f32 256x64x32x32 64x3x3/1+1 | winograd
  *
- * that processes append to; lines of other processors, thread counts and versions are skipped, and so is what is no such
- * line.
+ * that processes append to; lines of other processors, thread counts and versions are skipped, and so is what is no
+ * such line.
  */
 #ifndef SSLCV__TUNE_H
 #define SSLCV__TUNE_H

@@ -8,8 +8,8 @@
  *     3x3 weights --G g G'-----------------------+
  *
  * All of it is done for one block of tiles at a time, small enough that V and M stay in the second-level cache of the
- * core that works on it. Backward data is the same with weights turned by 180 degrees and in and out exchanged; backward
- * weights sums V' W over all tiles, where W are the transformed gradients, and transforms once at the end.
+ * core that works on it. Backward data is the same with weights turned by 180 degrees and in and out exchanged;
+ * backward weights sums V' W over all tiles, where W are the transformed gradients, and transforms once at the end.
  *
  * Memory is oneDNN's blocked form, b channels together (16 with AVX-512, 8 with AVX2):
  *
@@ -35,7 +35,7 @@ typedef enum sslcv__winograd_direction {
     SSLCV__WINOGRAD_BACKWARD_WEIGHTS
 } sslcv__winograd_direction;
 
-/** b for this processor: 16 with AVX-512, 8 with AVX2 and FMA, 0: it has no kernels. max_block: 16, or 8 to ask for AVX2. */
+/** b for this processor: 16 with AVX-512, 8 with AVX2 and FMA, 0: no kernels. max_block: 16, or 8 to ask for AVX2. */
 int32_t sslcv__winograd_block(int32_t max_block);
 
 /** 1: block is what the processor can, and both channel counts are multiples of it. */

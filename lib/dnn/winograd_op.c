@@ -46,8 +46,8 @@ static sslcv_status run_forward(sslcv__op *op)
 {
     winograd_op *w = (winograd_op *)op;
     char *scratch = op->memory[SSLCV__SCRATCHPAD];
-    const sslcv__winograd_post post = {
-        op->memory[SSLCV__BIAS], w->post.sum ? op->memory[SSLCV__DST] : NULL, w->post.relu, 0};
+    const sslcv__winograd_post post = {op->memory[SSLCV__BIAS], w->post.sum ? op->memory[SSLCV__DST] : NULL,
+                                       w->post.relu, 0};
 
     if (w->inference) {
         sslcv__winograd_forward(&w->shape, op->memory[SSLCV__SRC], op->memory[SSLCV__WEIGHTS], op->memory[SSLCV__DST],
@@ -93,9 +93,8 @@ static sslcv_status fold(sslcv_context *context, const sslcv__op *op, const sslc
     return SSLCV_OK;
 }
 
-static const sslcv__op_kind kinds[] = {{run_forward, NULL, NULL, fold},
-                                       {run_backward_data, NULL, NULL, NULL},
-                                       {run_backward_weights, NULL, NULL, NULL}};
+static const sslcv__op_kind kinds[] = {
+    {run_forward, NULL, NULL, fold}, {run_backward_data, NULL, NULL, NULL}, {run_backward_weights, NULL, NULL, NULL}};
 
 /* So many bytes, as a layout. */
 static sslcv_status bytes_layout(sslcv_context *context, int64_t bytes, sslcv__layout **out)
@@ -107,9 +106,8 @@ static sslcv_status bytes_layout(sslcv_context *context, int64_t bytes, sslcv__l
 
 static sslcv_status set_layouts(sslcv_context *context, winograd_op *w, const sslcv__conv_shape *s)
 {
-    static const sslcv__arg images[][2] = {{SSLCV__SRC, SSLCV__DST},
-                                           {SSLCV__DIFF_SRC, SSLCV__DIFF_DST},
-                                           {SSLCV__SRC, SSLCV__DIFF_DST}};
+    static const sslcv__arg images[][2] = {
+        {SSLCV__SRC, SSLCV__DST}, {SSLCV__DIFF_SRC, SSLCV__DIFF_DST}, {SSLCV__SRC, SSLCV__DIFF_DST}};
     const int64_t in[4] = {s->batch, s->in_channels, s->in_height, s->in_width};
     const int64_t out[4] = {s->batch, s->out_channels, s->in_height, s->in_width};
     const int64_t filters[4] = {s->out_channels, s->in_channels, 3, 3};

@@ -59,7 +59,7 @@ static void *stb_reallocate(void *memory, size_t old_bytes, size_t bytes)
 #define STBI_ONLY_PNG
 #define STBI_ONLY_BMP
 #define STBI_NO_GIF
-#define stbi_set_unpremultiply_on_load_thread        stbi_set_unpremultiply_on_load /* declared there, but never defined */
+#define stbi_set_unpremultiply_on_load_thread        stbi_set_unpremultiply_on_load /* declared, but never defined */
 #define STBI_ASSERT(condition)                       ((void)0)
 #define STBI_MALLOC(bytes)                           stb_allocate(bytes)
 #define STBI_FREE(memory)                            stb_free(memory)

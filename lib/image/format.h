@@ -1,5 +1,6 @@
 /**
- * What an encoded image says of itself, read without decoding, and whether the file is whole. No allocation. Any thread.
+ * What an encoded image says of itself, read without decoding, and whether the file is whole. No allocation. Any
+ * thread.
  *
  * Decoders fill what a cut-off file lacks with grey or black and report success; so the file's own structure is
  * checked first: markers of JPEG up to the last, chunks and checksums of PNG, sizes of BMP and PNM.

@@ -1,4 +1,4 @@
-/* The multi-layer perceptron. Layers are numbered as in PyTorch's nn.Sequential: 0 linear, 1 norm, 2 ReLU, 3 linear ... */
+/* The multi-layer perceptron. Layers are numbered as in PyTorch's nn.Sequential: 0 linear, 1 norm, 2 ReLU, 3 linear. */
 #include <math.h>
 #include <stdio.h>
 

@@ -70,7 +70,7 @@ sslcv_status sslcv__net_linear(sslcv__net *net, int32_t input, const char *name,
                                int32_t *node);
 sslcv_status sslcv__net_normalize(sslcv__net *net, int32_t input, int32_t *node);
 
-/** Draw a value for every element of the plain form: normal, or uniform in [-spread, spread). Keyed by (seed, index). */
+/** Draw each element of the plain form: normal, or uniform in [-spread, spread). Keyed by (seed, index). */
 sslcv_status sslcv__net_draw(sslcv__net *net, sslcv__variable *variable, uint64_t seed, int32_t normal, double spread);
 sslcv_status sslcv__net_fill(sslcv__net *net, sslcv__variable *variable, float value);
 

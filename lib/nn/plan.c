@@ -272,8 +272,8 @@ static void mark_folded(sslcv__plan *plan, int32_t norm)
     convolution->folded = plan->values[norm].folded = 1;
 }
 
-/* The end of a residual block: from one to the next, what lies between can be computed again with no more memory than one
-   block takes. Likewise what is read behind its stage, and the result of the pass. */
+/* The end of a residual block: from one to the next, what lies between can be computed again with no more memory than
+   one block takes. Likewise what is read behind its stage, and the result of the pass. */
 static int ends_block(const sslcv__plan *plan, int32_t index)
 {
     int32_t i;

@@ -34,7 +34,7 @@ static int is_shared(const build *b, int32_t buffer)
     return 0;
 }
 
-/* One of the node's two parts of a gradient that a result may take the place of, other than taken; else a new buffer. */
+/* One of the node's two parts of a gradient that a result may take the place of, but taken; else a new buffer. */
 static sslcv_status take_place(build *b, int32_t taken, int32_t *result)
 {
     int k;

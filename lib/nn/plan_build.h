@@ -154,7 +154,7 @@ sslcv_status sslcv__plan_build_backward(sslcv__plan *plan);
 /** Before forward is built: which values need a gradient, which are absorbed, folded, dropped. */
 void sslcv__plan_decide(sslcv__plan *plan);
 
-/** The step of a convolution with a norm in it; what is added (a shortcut's buffer, holding the result's place) or -1. */
+/** The step of a convolution with a norm in it. addend: a shortcut's buffer, which holds the result's place, or -1. */
 sslcv_status sslcv__plan_build_folded(sslcv__plan *plan, int32_t convolution, int32_t norm, int32_t result,
                                       int32_t addend, int relu);
 sslcv_status sslcv__plan_place_folds(sslcv__plan *plan);

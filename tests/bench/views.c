@@ -5,8 +5,8 @@
  *     views [--size 32] [--crop 32] [--blur] [--planar] [--images 0] [--steps 7] [--json | --serve]
  *
  * Without --blur it is the chain for small images (colour strength 0.5), with it the one for large images (strength 1,
- * blur). Views are made as the loader makes them: both of an image in one call, with working memory that is kept. Prints
- * views a second, the median of the steps that are timed, and what each transform adds.
+ * blur). Views are made as the loader makes them: both of an image in one call, with working memory that is kept.
+ * Prints views a second, the median of the steps that are timed, and what each transform adds.
  *
  * With --serve it writes one line of JSON, then obeys lines on its standard input, as step.c: "step" makes all views
  * once and answers with its seconds, "memory" answers with two numbers of bytes (peak of the process, working memory),

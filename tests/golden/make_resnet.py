@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes resnet.txt: forward and backward of torchvision's ResNets in double precision, for tests/unit/test_backbone.c.
+"""Makes resnet.txt: forward and backward of torchvision's ResNets in double precision, for tests/unit/test_resnet.c.
 
     /usr/bin/python3 tests/golden/make_resnet.py > tests/golden/resnet.txt
 

@@ -168,8 +168,8 @@ sslcv_status sslcv__op_make(sslcv_context *context, const void *descriptor, cons
 
     if (status == SSLCV_OK) status = sslcv__dnn_attributes(post, &attributes);
     if (status != SSLCV_OK) return status;
-    made = dnnl_primitive_desc_create(&description, descriptor, attributes, engine,
-                                      forward ? forward->description : NULL);
+    made =
+        dnnl_primitive_desc_create(&description, descriptor, attributes, engine, forward ? forward->description : NULL);
     dnnl_primitive_attr_destroy(attributes);
     if (made != dnnl_success) return sslcv__dnn_fail(made, operation, shape);
     return sslcv__op_make_from(context, description, operation, shape, arguments, count, out);

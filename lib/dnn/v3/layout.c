@@ -1,4 +1,3 @@
-#include "core/compute.h"
 #include "core/memory.h"
 #include "dnn/v3/internal.h"
 
@@ -186,31 +185,4 @@ sslcv_status sslcv__layout_filter_form(const sslcv__layout *layout, sslcv__layou
     form->block = block;
     form->block_stride = b.strides[0];
     return SSLCV_OK;
-}
-
-sslcv_status sslcv__layout_convert(sslcv_context *context, const sslcv__layout *from, const void *src,
-                                   const sslcv__layout *to, void *dst)
-{
-    sslcv__op *op = NULL;
-    sslcv__compute frame;
-    void *scratch = NULL;
-    sslcv_status status;
-
-    if (sslcv__layout_equal(from, to)) {
-        memcpy(dst, src, (size_t)sslcv__layout_bytes(from));
-        return SSLCV_OK;
-    }
-    status = sslcv__compute_begin(context, &frame);
-    if (status != SSLCV_OK) return status;
-    SSLCV__TRY(sslcv__op_reorder(context, from, to, 0, &op));
-    SSLCV__TRY(sslcv__alloc(context, sslcv__op_bytes(op, SSLCV__SCRATCHPAD), &scratch));
-    SSLCV__TRY(sslcv__op_bind(op, SSLCV__SRC, (void *)(uintptr_t)src)); /* read only */
-    SSLCV__TRY(sslcv__op_bind(op, SSLCV__DST, dst));
-    SSLCV__TRY(sslcv__op_bind(op, SSLCV__SCRATCHPAD, scratch));
-    status = sslcv__op_run(op);
-end:
-    sslcv__free(context, scratch);
-    sslcv__op_free(context, op);
-    sslcv__compute_end(&frame);
-    return status;
 }
