@@ -167,6 +167,11 @@ SELECTED = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/un
 check-unit: $(SELECTED)
 	@sh tests/tools/run_tests.sh $(SELECTED)
 
+# Losses, optimizers and probes against published numbers, naive twins in double and finite differences.
+GOLDEN := loss loss_* sinkhorn optimizer schedule probe_knn
+check-golden: $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(sort $(wildcard $(GOLDEN:%=tests/unit/test_%.c))))
+	@sh tests/tools/run_tests.sh $^
+
 # Under tools the tests run in one process. oneDNN and libgomp keep what they made until the process ends.
 check-asan check-ubsan:
 	@CK_FORK=no CK_TIMEOUT_MULTIPLIER=10 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan \
@@ -302,6 +307,7 @@ help:
 	@echo 'make check           all of: check-unit check-includes check-banned check-headers check-abi check-symbols'
 	@echo '                     check-examples check-docs check-install'
 	@echo 'make check-unit ONLY=core    one suite'
+	@echo 'make check-golden    losses and optimizers against published numbers, naive twins and finite differences'
 	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: a learning curve'
@@ -312,4 +318,4 @@ help:
 
 FORCE:
 .PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-memory abi \
-  check-onednn3 bench bench-learning install uninstall dist format format-check lint deps clean help FORCE
+  check-golden check-onednn3 bench bench-learning install uninstall dist format format-check lint deps clean help FORCE

@@ -108,7 +108,7 @@ int main(int argc, char **argv)
 
     sslcv_backbone_destroy(backbone);
     backbone = NULL;
-    TRY(sslcv_trainer_get_backbone(trainer, 0, &backbone));
+    TRY(sslcv_trainer_get_backbone(trainer, 0, 0, &backbone));
     TRY(sslcv_backbone_get_state(backbone, &weights));
     TRY(sslcv_state_save(weights, out, NULL));
     printf("wrote %s\n", out);

@@ -90,7 +90,7 @@ class Hook(c.Structure):
 class Branch(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("source", i64), ("views", c.POINTER(i64)), ("num_views", i64),
                 ("backbone", ptr), ("heads", c.POINTER(ptr)), ("num_heads", i64), ("stage", text), ("flags", i32),
-                ("grouping", i32), ("head_grouping", i32), ("detach", i32)]
+                ("bn_splits", i32), ("grouping", i32), ("head_grouping", i32), ("momentum", i32), ("detach", i32)]
 
 
 class EmbedOptions(c.Structure):
@@ -100,7 +100,8 @@ class EmbedOptions(c.Structure):
 
 
 class InfoNceOptions(c.Structure):
-    _fields_ = [("struct_size", c.c_size_t), ("temperature", f64), ("reduction", i32), ("reserved", i32)]
+    _fields_ = [("struct_size", c.c_size_t), ("temperature", f64), ("queue_size", i64), ("dim", i64), ("seed", u64),
+                ("reduction", i32), ("reserved", i32)]
 
 
 class LossCall(c.Structure):

@@ -102,21 +102,22 @@ SSLCV_API sslcv_status sslcv_state_get_entry(const sslcv_state *state, int64_t i
 SSLCV_API sslcv_status sslcv_state_find(const sslcv_state *state, const char *name, int64_t *index);
 
 /**
- * Add a tensor of zeros to a state made by sslcv_state_create() or sslcv_state_open().
+ * Add a tensor of zeros to a state made by sslcv_state_create() or sslcv_state_open(), or to that of a custom loss
+ * before a trainer begins with it.
  *
  * @param state Not NULL.
  * @param entry name (not empty, no other of the state's), shape, ndim, dtype, role (one bit), frozen; parameters are
  *              SSLCV_F32. Copied.
  * @param index Out: may be NULL.
- * @return SSLCV_OK; SSLCV_ERR_STATE (the state is a window onto an object, whose tensors are fixed).
+ * @return SSLCV_OK; SSLCV_ERR_STATE (the state is a window onto an object whose tensors are fixed).
  * @threads One thread at a time per object.
  * @since   0.1
  */
 SSLCV_API sslcv_status sslcv_state_add(sslcv_state *state, const sslcv_state_entry *entry, int64_t *index);
 
 /**
- * Point at the memory of a tensor of a state made by sslcv_state_create() or sslcv_state_open(): dense, row-major,
- * writable.
+ * Point at the memory of a tensor of a state made by sslcv_state_create() or sslcv_state_open(), or of a custom loss:
+ * dense, row-major, writable.
  *
  * @param state  Not NULL.
  * @param index  As in sslcv_state_get_entry().

@@ -3,13 +3,16 @@
  * The trainer: branches, losses and an optimizer, stepped over a data set.
  *
  * A branch is the one notion by which a method is composed: these views go through this backbone, then through these
- * heads, with or without gradient. A branch may also start from the output of an earlier one. A loss names the branches
- * that are its inputs.
+ * heads, with or without gradient, as themselves or as momentum (EMA) copies. A branch may also start from the output
+ * of an earlier one. A loss names the branches that are its inputs.
  *
  *     SimCLR            0: {0, 1} -> b -> proj                              loss(0)
  *     supervised        0: {0} -> b -> classifier                           loss(0), labels
  *     SimCLR, watched   0: {0, 1} -> b     1: branch 0 -> proj              loss(1)
  *                                          2: branch 0, detached -> cls     loss(2), labels
+ *     MoCo              0: {0} -> b -> proj   1: {1} -> EMA b -> EMA proj   loss(0, 1)
+ *     SimSiam           0: {0, 1} -> b -> proj     1: branch 0 -> pred      loss(1, 0)
+ *     PIRL              0: {0} -> b -> f      1: {1: 9 patches} -> b -> g   loss(0, 1)
  *
  * Three levels: a recipe (method.h) makes a trainer; a trainer is composed by hand here; or the host does without,
  * with sslcv_backbone_forward(), sslcv_loss_compute(), sslcv_tape_backward() and sslcv_optimizer_step(). All give the
@@ -43,8 +46,10 @@ enum sslcv_grouping {
 
 /**
  * One branch. Its output has the axes (V, N, P, D): its views in their order, samples, positions, dimensions. P is the
- * number of pixels of the map with SSLCV_PASS_MAP, else 1. Gradients that come back from several losses and branches
- * add up. Networks may serve several branches. A branch that no loss and no other used branch needs is not run.
+ * view's number of patches, times the pixels of the map with SSLCV_PASS_MAP; heads may make another P. Gradients that
+ * come back from several losses and branches add up. Networks may serve several branches. A branch that no loss and no
+ * other used branch needs is not run; with momentum set, its copies still follow: a running average of the weights for
+ * evaluation.
  */
 typedef struct sslcv_branch {
     size_t             struct_size;
@@ -56,20 +61,32 @@ typedef struct sslcv_branch {
     sslcv_head *const *heads;         /* num_heads, in order; kept alive; copied */
     int64_t            num_heads;     /* default 0 */
     const char        *stage;         /* as in sslcv_pass; copied */
-    int32_t            flags;         /* sum of SSLCV_PASS_TRAIN, GRADIENT, MAP; default TRAIN + GRADIENT */
+    int32_t            flags;         /* sum of SSLCV_PASS_TRAIN, GRADIENT, SHUFFLE, MAP; default TRAIN + GRADIENT */
+    int32_t            bn_splits;     /* as in sslcv_pass, for all networks of the branch; default 1 */
     int32_t            grouping;      /* SSLCV_GROUPING_JOINED (default) or BY_VIEW: passes through the backbone */
     int32_t            head_grouping; /* passes through the heads; default JOINED */
+    int32_t            momentum;      /* 1: through momentum copies of its networks, without gradient. The trainer
+                                         makes one of each network when the composition is fixed; its parameters
+                                         follow, its running statistics are its own where it is run with TRAIN, else
+                                         those of its network. Default 0 */
     int32_t            detach;        /* 1: source's output is a constant to this branch (online classifier); default
                                          0 */
 } sslcv_branch;
+
+enum sslcv_ema_when {
+    SSLCV_EMA_BEFORE_FORWARD = 0, /* before the branches run (MoCo) */
+    SSLCV_EMA_AFTER_STEP     = 1  /* after the optimizer step, with the new weights (BYOL, DINO) */
+};
 
 typedef struct sslcv_trainer_options {
     size_t                struct_size;
     sslcv_dataset        *dataset;         /* kept alive; NULL: only sslcv_trainer_step_views() */
     sslcv_augmenter      *augmenter;       /* kept alive; NULL only without data set */
     sslcv_optimizer      *optimizer;       /* not NULL; kept alive */
-    const sslcv_schedule *learning_rate;   /* not NULL; this and the next are copied */
+    const sslcv_schedule *learning_rate;   /* not NULL; this and the next two are copied */
     const sslcv_schedule *weight_decay;    /* NULL (default): the optimizer's */
+    const sslcv_schedule *ema_momentum;    /* of momentum copies: copy <- m * copy + (1 - m) * network, m 0 .. 1; NULL
+                                              (default): constant 0.999 */
     const char           *checkpoint_path; /* run() saves here; NULL (default): it does not */
     int64_t               batch_size;      /* images a step; default 256 */
     int64_t               epochs;          /* default 200 */
@@ -83,9 +100,12 @@ typedef struct sslcv_trainer_options {
     int64_t               checkpoint_epochs;  /* run() saves after every so many epochs; default 1; 0: at the end
                                                  only */
     double                checkpoint_seconds; /* and when so many have passed since the last; default 0: never */
-    uint64_t              seed;            /* of order and augmentation; 0: from the context */
+    uint64_t              seed;            /* of order, augmentation, shuffling, dropout; 0: from the context */
     int32_t               sampler;         /* SSLCV_SAMPLER_*; default SHUFFLED */
     int32_t               drop_last;       /* default 1 */
+    int32_t               ema_when;        /* SSLCV_EMA_*; default BEFORE_FORWARD */
+    int32_t               ema_random_init; /* 1: momentum copies start from weights of their own (BYOL's code);
+                                              default 0 */
     int32_t               resume;          /* 1: run() first loads checkpoint_path if it exists; default 0 */
     int32_t               generations;     /* earlier checkpoints kept; default 1 */
 } sslcv_trainer_options;
@@ -134,6 +154,8 @@ typedef struct sslcv_memory {
     int64_t parameters;  /* bytes, with running statistics */
     int64_t gradients;   /* of the parameters */
     int64_t optimizer;   /* momentum and the like */
+    int64_t momentum_copies; /* of networks; of those asked for by sslcv_trainer_get_backbone(), _get_head(), with the
+                                memory of their gradients */
     int64_t losses;      /* what they remember, and their working memory */
     int64_t activations; /* of all passes, with what is kept for backward */
     int64_t scratch;     /* of all passes, and the trainer's own */
@@ -246,13 +268,14 @@ SSLCV_API sslcv_status sslcv_trainer_add_hook(sslcv_trainer *trainer, const sslc
 /* ---- train ---- */
 
 /**
- * One step on the next batch: views, branches, losses, backward, optimizer; then the hooks. The first one makes all
- * memory of the run; those that follow allocate nothing.
+ * One step on the next batch: views, branches, losses, backward, optimizer, momentum copies; then the hooks. The first
+ * one makes all memory of the run; those that follow allocate nothing.
  *
  * @param trainer  Not NULL.
  * @param progress NULL, or in: struct_size; out: the rest.
  * @return SSLCV_OK; SSLCV_ERR_NUMERIC (loss or gradient not finite: no parameter, running statistic or optimizer slot
- *         has changed; the batch counts as a step, the next call takes the next one);
+ *         has changed; the batch counts as a step, the next call takes the next one; with BEFORE_FORWARD, momentum
+ *         copies have followed, and the next step does not make them follow again: so after any failure);
  *         SSLCV_ERR_STATE (no loss yet; no data set; all epochs done; inside a hook);
  *         SSLCV_ERR_LIMIT (a batch too small for batch norm or the loss; or nothing fits memory_budget);
  *         SSLCV_ERR_IO, SSLCV_ERR_FORMAT (data set; the next call asks for the same batch again);
@@ -266,8 +289,10 @@ SSLCV_API sslcv_status sslcv_trainer_step(sslcv_trainer *trainer, sslcv_progress
  * One step on views that the host made. With a data set it stands for the batch whose turn it is.
  *
  * @param trainer   Not NULL.
- * @param views     num_views arrays (N, C, H, W), f32, any strides, by view index, equal N; borrowed for the call.
+ * @param views     num_views arrays (N * P, C, H, W), f32, any strides, by view index, equal N, the patches of a
+ *                  sample one behind the other; borrowed for the call.
  * @param num_views >= the highest view index used by a branch, plus 1. Views that no branch uses may have data NULL.
+ * @param patches   P of each view; NULL: 1.
  * @param ids       N sample indices; NULL if no loss needs them.
  * @param labels    N labels, -1: none; NULL if no loss needs them.
  * @param progress  As in step().
@@ -276,7 +301,8 @@ SSLCV_API sslcv_status sslcv_trainer_step(sslcv_trainer *trainer, sslcv_progress
  * @since   0.1
  */
 SSLCV_API sslcv_status sslcv_trainer_step_views(sslcv_trainer *trainer, const sslcv_tensor *views, int64_t num_views,
-                                                const int64_t *ids, const int64_t *labels, sslcv_progress *progress);
+                                                const int64_t *patches, const int64_t *ids, const int64_t *labels,
+                                                sslcv_progress *progress);
 
 /**
  * Step until all epochs are done, with hooks and checkpoints. A run that was stopped goes on where it was. A failed
@@ -323,8 +349,8 @@ SSLCV_API sslcv_status sslcv_trainer_describe(sslcv_trainer *trainer, char *text
 
 /**
  * Figures of the last step, to show or log: "loss", "loss.0", "loss.0.top1" (those of sslcv_loss_get_metric()),
- * "learning_rate", "embedding_std" and "embedding_cosine" (spread and mean cosine of the rows of the first loss input,
- * brought to unit length), and those of sslcv_trainer_set_metric().
+ * "learning_rate", "ema_momentum" (with momentum copies), "embedding_std" and "embedding_cosine" (spread and mean
+ * cosine of the rows of the first loss input, brought to unit length), and those of sslcv_trainer_set_metric().
  *
  * @param trainer Not NULL.
  * @param index   From 0.
@@ -341,8 +367,8 @@ SSLCV_API sslcv_status sslcv_trainer_get_metric(const sslcv_trainer *trainer, in
  * Publish a figure under a name, for hooks that measure something.
  *
  * @param trainer Not NULL.
- * @param name    Copied. Refused: the trainer's own ("loss", "learning_rate", "embedding_std", "embedding_cosine") and
- *                all that begin with "loss.".
+ * @param name    Copied. Refused: the trainer's own ("loss", "learning_rate", "ema_momentum", "embedding_std",
+ *                "embedding_cosine") and all that begin with "loss.".
  * @param value   Any.
  * @return SSLCV_OK.
  * @threads One thread at a time per trainer; also inside hooks.
@@ -352,6 +378,7 @@ SSLCV_API sslcv_status sslcv_trainer_set_metric(sslcv_trainer *trainer, const ch
 
 /**
  * Everything that a run is: networks ("backbone.0." ..., "head.0." ..., numbered as they first appear in the branches),
+ * their momentum copies ("momentum.backbone.0." ..., "momentum.head.0." ..., with the numbers of their networks),
  * losses ("loss.0." ...), optimizer ("optimizer."), position and random keys ("trainer."). Fixes the composition. A
  * load takes only a checkpoint of a trainer composed alike; it also takes over the checkpoint's seed.
  *
@@ -368,25 +395,31 @@ SSLCV_API sslcv_status sslcv_trainer_get_state(sslcv_trainer *trainer, sslcv_sta
  *
  * @param trainer  Not NULL.
  * @param branch   Index.
+ * @param momentum 1: its momentum copy, whichever branch is run through that; fixes the composition. 0: itself, also of
+ *                 a branch that runs through the copy.
  * @param backbone Out: owned (a reference of the caller's own).
- * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such branch, or it has none).
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such branch, or it has none, or no momentum copy); with momentum
+ *         SSLCV_ERR_STATE (no loss yet).
  * @threads One thread at a time per trainer.
  * @since   0.1
  */
-SSLCV_API sslcv_status sslcv_trainer_get_backbone(sslcv_trainer *trainer, int64_t branch, sslcv_backbone **backbone);
+SSLCV_API sslcv_status sslcv_trainer_get_backbone(sslcv_trainer *trainer, int64_t branch, int32_t momentum,
+                                                   sslcv_backbone **backbone);
 
 /**
  * A head of a branch.
  *
- * @param trainer Not NULL.
- * @param branch  Index.
- * @param index   Of the head in the branch.
- * @param head    Out: owned.
- * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND.
+ * @param trainer  Not NULL.
+ * @param branch   Index.
+ * @param index    Of the head in the branch.
+ * @param momentum As for backbones.
+ * @param head     Out: owned.
+ * @return As for backbones.
  * @threads One thread at a time per trainer.
  * @since   0.1
  */
-SSLCV_API sslcv_status sslcv_trainer_get_head(sslcv_trainer *trainer, int64_t branch, int64_t index, sslcv_head **head);
+SSLCV_API sslcv_status sslcv_trainer_get_head(sslcv_trainer *trainer, int64_t branch, int64_t index, int32_t momentum,
+                                               sslcv_head **head);
 
 /**
  * A loss.

@@ -17,7 +17,9 @@ enum sslcv__stream {
     SSLCV__STREAM_VIEWS,       /* augmentation */
     SSLCV__STREAM_SPLIT,       /* label splits */
     SSLCV__STREAM_PROBE,       /* mini-batches of probes, bootstrap */
-    SSLCV__STREAM_HOST         /* handed to callbacks */
+    SSLCV__STREAM_HOST,        /* handed to callbacks */
+    SSLCV__STREAM_NEGATIVES,   /* rows that a loss draws */
+    SSLCV__STREAM_PASSES       /* shuffling and dropout of a trainer's passes */
 };
 
 typedef struct sslcv__rng {

@@ -70,6 +70,10 @@ sslcv_status sslcv__embed_read_branch(const sslcv_branch *given, sslcv_context *
     if (branch->flags != 0 && branch->flags != SSLCV_PASS_MAP) {
         return sslcv__invalid("branch.flags is %d; must be 0 or SSLCV_PASS_MAP to embed", branch->flags);
     }
+    if (branch->momentum != 0) {
+        return sslcv__invalid("branch.momentum is %d; must be 0 to embed, with the copy itself as backbone",
+                              branch->momentum);
+    }
     if (branch->num_views < 1) {
         return sslcv__invalid("branch.num_views is %lld; must be >= 1", (long long)branch->num_views);
     }

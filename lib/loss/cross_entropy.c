@@ -17,6 +17,7 @@
 
 #include "core/checked.h"
 #include "core/options.h"
+#include "nn/softmax.h"
 
 #include <float.h>
 #include <math.h>
@@ -25,14 +26,19 @@
 enum { LABEL_SMOOTHING = 0 };
 enum { TOP1 = 0 };
 
-/** What a row leaves for its gradient. */
+/** What a row leaves for its gradient, beside its exponentials. */
 typedef struct row_result {
     double loss;
     double sum;    /* Z */
     double weight; /* Y */
-    float top;     /* m */
-    int32_t first; /* 1: the label's logit is above all others */
+    int64_t first; /* 1: the label's logit is above all others */
 } row_result;
+
+/** Working memory of a job. */
+typedef struct workspace {
+    row_result *results; /* (V * N) */
+    float *exponentials; /* (V * N, C): exp(x - m) */
+} workspace;
 
 /** Target weights of one row: y_c = share * (targets[c], or [c = label]) + base. */
 typedef struct row_target {
@@ -71,37 +77,56 @@ static double weight_of(const row_target *target, int64_t c)
     return target->share * t + target->base;
 }
 
-static void score_row(const row_target *target, const float *x, int64_t classes, row_result *result)
+/* Labels without smoothing need no sum over the classes. */
+static int is_one_hot(const row_target *target)
 {
-    double sum = 0.0, weight = 0.0, distance = 0.0;
-    float top = x[0];
-    int64_t ahead = 0, c;
-
-    for (c = 1; c < classes; c++) top = x[c] > top ? x[c] : top;
-    for (c = 0; c < classes; c++) {
-        const double y = weight_of(target, c), below = (double)top - (double)x[c];
-
-        sum += exp(-below);
-        weight += y;
-        distance += y * below;
-        ahead += c != target->label && x[c] >= x[target->label];
-    }
-    result->loss = weight * log(sum) + distance;
-    result->sum = sum;
-    result->weight = weight;
-    result->top = top;
-    result->first = ahead == 0;
+    return !target->targets && target->base == 0.0;
 }
 
-static void differentiate_row(const row_target *target, const row_result *result, const float *x, int64_t classes,
-                              double factor, float *diff)
+static int is_first(const row_target *target, const float *x, int64_t classes, float top)
 {
+    int64_t c, equal = 0;
+
+    if (x[target->label] < top) return 0;
+    for (c = 0; c < classes; c++) equal += x[c] == top;
+    return equal == 1;
+}
+
+static void score_row(const row_target *target, const float *x, int64_t classes, row_result *result, float *e)
+{
+    const float top = sslcv__row_max(x, classes);
+    double weight = 0.0, distance = 0.0;
     int64_t c;
 
-    for (c = 0; c < classes; c++) {
-        const double softmax = exp((double)x[c] - (double)result->top) / result->sum;
+    if (is_one_hot(target)) {
+        weight = target->share;
+        distance = target->share * ((double)top - (double)x[target->label]);
+    } else {
+        for (c = 0; c < classes; c++) {
+            const double y = weight_of(target, c);
 
-        diff[c] = (float)(factor * (result->weight * softmax - weight_of(target, c)));
+            weight += y;
+            distance += y * ((double)top - (double)x[c]);
+        }
+    }
+    result->sum = sslcv__row_exp(x, classes, top, 1.0f, e);
+    result->weight = weight;
+    result->loss = weight * log(result->sum) + distance;
+    result->first = is_first(target, x, classes, top);
+}
+
+static void differentiate_row(const row_target *target, const row_result *result, const float *e, int64_t classes,
+                              double factor, float *diff)
+{
+    const double share = factor * result->weight / result->sum;
+    int64_t c;
+
+    if (is_one_hot(target)) {
+        for (c = 0; c < classes; c++) diff[c] = (float)(share * (double)e[c]);
+        c = target->label;
+        diff[c] = (float)(share * (double)e[c] - factor * target->share);
+    } else {
+        for (c = 0; c < classes; c++) diff[c] = (float)(share * (double)e[c] - factor * weight_of(target, c));
     }
 }
 
@@ -149,34 +174,49 @@ static sslcv_status check(const sslcv_loss *loss, const sslcv__loss_job *job)
     return check_labels(job, job->inputs[0].dim);
 }
 
+static sslcv_status lay_out(const sslcv_loss *loss, const sslcv__loss_job *job, void *base, workspace *work,
+                            int64_t *bytes)
+{
+    const sslcv__loss_input *in = &job->inputs[0];
+    int64_t rows = 0, count = 0;
+    int fits;
+
+    *bytes = 0;
+    fits = sslcv__multiply(in->views, in->samples, &rows) && sslcv__multiply(rows, in->dim, &count) &&
+           sslcv__loss_place(base, bytes, rows, sizeof(row_result), &work->results) &&
+           sslcv__loss_place(base, bytes, count, sizeof(float), &work->exponentials);
+    return sslcv__loss_placed(loss, job, fits);
+}
+
 static sslcv_status memory_bytes(const sslcv_loss *loss, const sslcv__loss_job *job, int64_t *bytes)
 {
-    const int64_t rows = job->inputs[0].views * job->samples;
+    workspace work;
 
-    (void)loss;
-    if (sslcv__multiply(rows, sizeof(row_result), bytes)) return SSLCV_OK;
-    return sslcv__fail(SSLCV_ERR_LIMIT, "cross_entropy of %lld rows does not fit in memory", (long long)rows);
+    return lay_out(loss, job, NULL, &work, bytes);
 }
 
 static sslcv_status score(const sslcv_loss *loss, sslcv__loss_job *job)
 {
     const sslcv__loss_input *in = &job->inputs[0];
-    const int64_t rows = in->views * in->samples, counted = count_rows(job);
-    row_result *results = job->memory;
+    const int64_t rows = sslcv__loss_rows(in), counted = count_rows(job);
+    workspace work;
     double sum = 0.0;
-    int64_t first = 0, r;
+    int64_t bytes, first = 0, r;
+    const sslcv_status status = lay_out(loss, job, job->memory, &work, &bytes);
 
+    if (status != SSLCV_OK) return status;
 #pragma omp parallel for schedule(static)
     for (r = 0; r < rows; r++) {
         const row_target target = target_of(loss, job, r);
+        const int64_t at = r * in->dim;
 
         if (target.label < 0) continue;
-        score_row(&target, in->data + r * in->dim, in->dim, &results[r]);
+        score_row(&target, in->data + at, in->dim, &work.results[r], work.exponentials + at);
     }
     for (r = 0; r < rows; r++) {
         if (label_of(job, r) < 0) continue;
-        sum += results[r].loss;
-        first += results[r].first;
+        sum += work.results[r].loss;
+        first += work.results[r].first;
     }
     job->value = counted ? sum / (double)counted : 0.0;
     job->metrics[TOP1] = counted ? (double)first / (double)counted : 0.0;
@@ -186,20 +226,21 @@ static sslcv_status score(const sslcv_loss *loss, sslcv__loss_job *job)
 static void differentiate(const sslcv_loss *loss, const sslcv__loss_job *job)
 {
     const sslcv__loss_input *in = &job->inputs[0];
-    const int64_t rows = in->views * in->samples, counted = count_rows(job);
-    const row_result *results = job->memory;
-    int64_t r;
+    const int64_t rows = sslcv__loss_rows(in);
+    const double factor = job->scale / (double)count_rows(job);
+    workspace work;
+    int64_t bytes, r;
 
+    if (lay_out(loss, job, job->memory, &work, &bytes) != SSLCV_OK) return;
 #pragma omp parallel for schedule(static)
     for (r = 0; r < rows; r++) {
         const row_target target = target_of(loss, job, r);
-        float *diff = in->diff + r * in->dim;
+        const int64_t at = r * in->dim;
 
         if (target.label < 0) {
-            memset(diff, 0, (size_t)in->dim * sizeof *diff);
+            memset(in->diff + at, 0, (size_t)in->dim * sizeof *in->diff);
         } else {
-            differentiate_row(&target, &results[r], in->data + r * in->dim, in->dim, job->scale / (double)counted,
-                              diff);
+            differentiate_row(&target, &work.results[r], work.exponentials + at, in->dim, factor, in->diff + at);
         }
     }
 }

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const sslcv_loss_call call_defaults = {
     .struct_size = sizeof(sslcv_loss_call), .scale = 1.0, .flags = SSLCV_CALL_REMEMBER};
@@ -21,6 +22,7 @@ static void release(void *self)
 {
     sslcv_loss *loss = self;
 
+    if (loss->kind && loss->kind->release) loss->kind->release(loss);
     sslcv__variables_free(&loss->variables);
     sslcv__free(loss->object.context, loss->memory);
 }
@@ -32,8 +34,9 @@ sslcv_status sslcv__loss_create(sslcv_context *context, const sslcv__loss_kind *
     int64_t i;
 
     SSLCV__TRY(sslcv__object_create(context, SSLCV__LOSS, bytes, release, &loss));
-    loss->kind = kind;
     sslcv__variables_init(&loss->variables, context);
+    loss->kind = kind;
+    loss->epoch = -1;
     for (i = 0; i < kind->num_numbers; i++) {
         sslcv__variable *variable;
 
@@ -48,9 +51,90 @@ end:
     return status;
 }
 
+/* Refused by name here rather than by the system's killer of processes later. */
+static sslcv_status check_physical(const sslcv_loss *loss, int64_t bytes)
+{
+    const int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    int64_t physical;
+
+    if (pages <= 0 || page <= 0 || !sslcv__multiply(pages, page, &physical) || bytes <= physical) return SSLCV_OK;
+    return sslcv__fail(SSLCV_ERR_LIMIT, "%s needs %lld MiB for what it remembers; this machine has %lld MiB of memory",
+                       loss->kind->name, (long long)(bytes >> 20), (long long)(physical >> 20));
+}
+
+sslcv_status sslcv__loss_open(sslcv_loss *loss)
+{
+    const int64_t before = loss->variables.count;
+    int64_t bytes = 0;
+    sslcv_status status = SSLCV_OK;
+
+    if (loss->opened || !loss->kind->open) return SSLCV_OK;
+    if (loss->kind->state_bytes) SSLCV__TRY(loss->kind->state_bytes(loss, &bytes));
+    SSLCV__TRY(check_physical(loss, bytes));
+    SSLCV__TRY(loss->kind->open(loss));
+    loss->opened = 1;
+end:
+    if (status != SSLCV_OK) sslcv__variables_cut(&loss->variables, before);
+    return status;
+}
+
+int sslcv__loss_place(void *base, int64_t *offset, int64_t count, int64_t size, void *array)
+{
+    int64_t bytes, end;
+
+    if (!sslcv__multiply(count, size, &bytes) || !sslcv__add(*offset, bytes, &end) || !sslcv__add(end, 63, &end)) {
+        return 0;
+    }
+    if (base) *(void **)array = (char *)base + *offset;
+    *offset = end / 64 * 64;
+    return 1;
+}
+
+sslcv_status sslcv__loss_placed(const sslcv_loss *loss, const sslcv__loss_job *job, int fits)
+{
+    if (fits) return SSLCV_OK;
+    return sslcv__fail(SSLCV_ERR_LIMIT, "%s of %lld rows of %lld does not fit in memory", loss->kind->name,
+                       (long long)sslcv__loss_rows(&job->inputs[0]), (long long)job->inputs[0].dim);
+}
+
+sslcv_status sslcv__loss_check_positions(const sslcv_loss *loss, const sslcv__loss_job *job)
+{
+    int64_t i;
+
+    for (i = 0; i < job->num_inputs; i++) {
+        if (job->inputs[i].positions != 1) {
+            return sslcv__invalid("inputs[%lld] has %lld positions; %s takes 1", (long long)i,
+                                  (long long)job->inputs[i].positions, loss->kind->name);
+        }
+    }
+    return SSLCV_OK;
+}
+
+sslcv_status sslcv__loss_check_pairs(const sslcv_loss *loss, const sslcv__loss_job *job)
+{
+    const sslcv__loss_input *in = job->inputs;
+    const sslcv_status status = sslcv__loss_check_positions(loss, job);
+
+    if (status != SSLCV_OK) return status;
+    if (in[1].dim != in[0].dim) {
+        return sslcv__invalid("inputs[1] has %lld dimensions, inputs[0] %lld; must be equal", (long long)in[1].dim,
+                              (long long)in[0].dim);
+    }
+    if (in[1].views > in[0].views) {
+        return sslcv__invalid("inputs[1] has %lld views; must be 1 .. %lld as inputs[0]", (long long)in[1].views,
+                              (long long)in[0].views);
+    }
+    return SSLCV_OK;
+}
+
 void sslcv_loss_destroy(sslcv_loss *loss)
 {
     sslcv__destroy(loss, SSLCV__LOSS);
+}
+
+void sslcv__loss_close(sslcv_loss *loss)
+{
+    loss->variables.closed = 1;
 }
 
 /* ---- numbers and figures ---- */
@@ -107,13 +191,18 @@ sslcv_status sslcv_loss_get_info(const sslcv_loss *loss, sslcv_loss_info *info)
     int64_t i;
 
     if (status != SSLCV_OK) return status;
+    if (!loss->opened && loss->kind->state_bytes) {
+        const sslcv_status counted = loss->kind->state_bytes(loss, &full.bytes);
+
+        if (counted != SSLCV_OK) return counted;
+    }
     full.kind = loss->kind->name;
     full.needs_ids = loss->kind->needs_ids;
     full.needs_labels = loss->kind->needs_labels;
     full.min_inputs = loss->kind->min_inputs;
     full.max_inputs = loss->kind->max_inputs;
     full.gradient_inputs = loss->kind->gradient_inputs;
-    full.bytes = loss->memory_bytes;
+    full.bytes += loss->memory_bytes;
     for (i = 0; i < loss->variables.count; i++) full.bytes += loss->variables.items[i]->stored_bytes;
     return sslcv__struct_fill("loss_info", info, sizeof full, &full, sizeof full);
 }
@@ -125,7 +214,9 @@ sslcv_status sslcv_loss_get_state(sslcv_loss *loss, sslcv_state **out)
 
     SSLCV__TRY(sslcv__check(loss, SSLCV__LOSS, "loss"));
     if (!out) return sslcv__null("state");
+    SSLCV__TRY(sslcv__loss_open(loss));
     SSLCV__TRY(sslcv__state_create(loss->object.context, &loss->object, &state));
+    if (loss->kind->takes_tensors) state->grows = &loss->variables;
     SSLCV__TRY(sslcv__state_append(state, "", &loss->variables));
     *out = state;
     state = NULL;
@@ -218,8 +309,23 @@ static sslcv_status read_inputs(const sslcv_loss *loss, const sslcv_loss_call *c
         if (call->diff_inputs) status = read_diff(loss, &call->diff_inputs[i], tensor, i, job);
         if (status != SSLCV_OK) return status;
     }
+    job->wants_parameters = loss->kind->has_parameters && call->diff_inputs;
     job->num_inputs = call->num_inputs;
     job->samples = job->inputs[0].samples;
+    return SSLCV_OK;
+}
+
+static sslcv_status read_ids(const sslcv_loss *loss, const sslcv_loss_call *call, sslcv__loss_job *job)
+{
+    int64_t i;
+
+    if (!call->ids) return sslcv__invalid("call.ids is NULL; %s needs them", loss->kind->name);
+    for (i = 0; i < job->samples; i++) {
+        if (call->ids[i] < 0) {
+            return sslcv__invalid("call.ids[%lld] is %lld; must be 0 or more", (long long)i, (long long)call->ids[i]);
+        }
+    }
+    job->ids = call->ids;
     return SSLCV_OK;
 }
 
@@ -229,7 +335,10 @@ static sslcv_status read_labels(const sslcv_loss *loss, const sslcv_loss_call *c
     const int64_t shape[2] = {job->samples, -1};
     sslcv_status status;
 
-    if (kind->needs_ids && !call->ids) return sslcv__invalid("call.ids is NULL; %s needs them", kind->name);
+    if (kind->needs_ids) {
+        status = read_ids(loss, call, job);
+        if (status != SSLCV_OK) return status;
+    }
     if (!kind->needs_labels) return SSLCV_OK;
     if (!call->targets) {
         job->labels = call->labels;
@@ -270,6 +379,9 @@ static sslcv_status read_call(const sslcv_loss *loss, const sslcv_loss_call *cal
     SSLCV__TRY(check_num_inputs(loss, c.num_inputs));
     if (!c.inputs) return sslcv__null("call.inputs");
     job->scale = c.scale;
+    job->step = c.step;
+    job->epoch = c.epoch;
+    job->flags = c.flags;
     SSLCV__TRY(read_inputs(loss, &c, job));
     SSLCV__TRY(read_labels(loss, &c, job));
     SSLCV__TRY(loss->kind->check(loss, job));
@@ -300,6 +412,7 @@ sslcv_status sslcv__loss_reserve(sslcv_loss *loss, const sslcv_tensor *inputs, i
     sslcv_status status = check_num_inputs(loss, num_inputs);
     int64_t i;
 
+    if (status == SSLCV_OK) status = sslcv__loss_open(loss);
     for (i = 0; i < num_inputs && status == SSLCV_OK; i++) status = read_shape(&inputs[i], i, &job.inputs[i]);
     job.samples = job.inputs[0].samples;
     return status == SSLCV_OK ? grow_memory(loss, &job) : status;
@@ -333,7 +446,8 @@ static sslcv_status run(sslcv_loss *loss, sslcv__loss_job *job)
     if (!isfinite(job->value)) {
         return sslcv__fail(SSLCV_ERR_NUMERIC, "the value of %s is %g", loss->kind->name, job->value);
     }
-    if (job->wants_diff) loss->kind->differentiate(loss, job);
+    if (job->wants_diff || job->wants_parameters) loss->kind->differentiate(loss, job);
+    if ((job->flags & SSLCV_CALL_REMEMBER) && loss->kind->remember) loss->kind->remember(loss, job);
     return SSLCV_OK;
 }
 
@@ -345,6 +459,7 @@ sslcv_status sslcv_loss_compute(sslcv_loss *loss, sslcv_loss_call *call)
 
     SSLCV__TRY(sslcv__check(loss, SSLCV__LOSS, "loss"));
     if (!call) return sslcv__null("call");
+    SSLCV__TRY(sslcv__loss_open(loss));
     SSLCV__TRY(read_call(loss, call, &job));
     SSLCV__TRY(grow_memory(loss, &job));
     job.memory = loss->memory;
@@ -360,9 +475,13 @@ end:
 
 sslcv_status sslcv_loss_begin_epoch(sslcv_loss *loss, int64_t epoch)
 {
-    const sslcv_status status = sslcv__check(loss, SSLCV__LOSS, "loss");
+    sslcv_status status = sslcv__check(loss, SSLCV__LOSS, "loss");
 
     if (status != SSLCV_OK) return status;
     if (epoch < 0) return sslcv__invalid("epoch is %lld; must be 0 or more", (long long)epoch);
-    return SSLCV_OK;
+    if (epoch == loss->epoch || !loss->kind->begin_epoch) return SSLCV_OK;
+    status = sslcv__loss_open(loss);
+    if (status == SSLCV_OK) status = loss->kind->begin_epoch(loss, epoch);
+    if (status == SSLCV_OK) loss->epoch = epoch;
+    return status;
 }

@@ -128,14 +128,26 @@ end:
     return status;
 }
 
+sslcv_status sslcv__state_follow(sslcv_state *state)
+{
+    const sslcv__variables *set = state->grows;
+    sslcv_status status = SSLCV_OK;
+
+    while (set && state->count < set->count && status == SSLCV_OK) {
+        status = append_item(state, "", set->items[state->count]->name, set->items[state->count]);
+    }
+    return status;
+}
+
 sslcv_status sslcv__state_add(sslcv_state *state, const char *name, int32_t dtype, int32_t role, int32_t ndim,
                               const int64_t *shape, sslcv__variable **out)
 {
+    sslcv__variables *set = state->grows ? state->grows : &state->own;
     sslcv__variable *variable;
     sslcv_status status = append_item(state, "", name, NULL);
 
     if (status != SSLCV_OK) return status;
-    status = sslcv__variables_add(&state->own, name, dtype, role, ndim, shape, NULL, &variable);
+    status = sslcv__variables_add(set, name, dtype, role, ndim, shape, NULL, &variable);
     if (status != SSLCV_OK) {
         sslcv__free(state->object.context, state->items[--state->count].name);
         return status;
@@ -262,9 +274,15 @@ static sslcv_status check_entry(const sslcv_state *state, const sslcv_state_entr
 
 static sslcv_status check_own(const sslcv_state *state)
 {
-    if (!state->owner) return SSLCV_OK;
+    if (!state->owner || state->grows) return SSLCV_OK;
     return sslcv__fail(SSLCV_ERR_STATE, "the state is a window onto an object; this call is for states made by "
-                                        "sslcv_state_create() or sslcv_state_open()");
+                                        "sslcv_state_create() or sslcv_state_open(), and of custom losses");
+}
+
+static sslcv_status check_growth(const sslcv_state *state)
+{
+    if (!state->grows || !state->grows->closed) return SSLCV_OK;
+    return sslcv__fail(SSLCV_ERR_STATE, "a trainer has begun with this object; its tensors are fixed now");
 }
 
 sslcv_status sslcv_state_add(sslcv_state *state, const sslcv_state_entry *entry, int64_t *index)
@@ -275,7 +293,9 @@ sslcv_status sslcv_state_add(sslcv_state *state, const sslcv_state_entry *entry,
 
     SSLCV__TRY(sslcv__check(state, SSLCV__STATE, "state"));
     SSLCV__TRY(check_own(state));
+    SSLCV__TRY(check_growth(state));
     if (!entry) return sslcv__null("entry");
+    SSLCV__TRY(sslcv__state_follow(state));
     SSLCV__TRY(sslcv__options_read("state_entry", entry, sizeof wanted, &wanted, sizeof wanted));
     SSLCV__TRY(check_entry(state, &wanted));
     SSLCV__TRY(sslcv__state_add(state, wanted.name, wanted.dtype, wanted.role, wanted.ndim, wanted.shape, &variable));

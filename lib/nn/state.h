@@ -22,6 +22,7 @@ struct sslcv_state {
     sslcv__object      object;
     sslcv__object     *owner;    /* a reference; NULL: a state of its own */
     sslcv__variables   own;      /* of a state of its own */
+    sslcv__variables  *grows;    /* borrowed: a set of the owner's that hosts may add to; NULL: a fixed window */
     int64_t            count;
     sslcv__state_item *items;
     int64_t            num_metadata;
@@ -52,7 +53,10 @@ const char *sslcv__state_get_metadata(const sslcv_state *state, const char *key)
 /** Index of a name, looked for from a first guess on; -1: no such name. */
 int64_t sslcv__state_find(const sslcv_state *state, const char *name, int64_t guess);
 
-/** Append a tensor to a state of its own, whose name is known to be new. Frees nothing of the caller's. */
+/** Append what grows has more than the window: tensors that were added by way of another. Nothing for other states. */
+sslcv_status sslcv__state_follow(sslcv_state *state);
+
+/** Append a tensor to a state of its own or one that grows; its name is known to be new. */
 sslcv_status sslcv__state_add(sslcv_state *state, const char *name, int32_t dtype, int32_t role, int32_t ndim,
                               const int64_t *shape, sslcv__variable **out);
 

@@ -9,7 +9,7 @@
 #include "core/tensor.h"
 #include "nn/kernels.h"
 
-static const sslcv_pass pass_defaults = {sizeof(sslcv_pass), SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT, 0, NULL};
+static const sslcv_pass pass_defaults = {sizeof(sslcv_pass), SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT, 1, 0, NULL};
 
 sslcv_status sslcv_pass_init(sslcv_pass *pass, size_t struct_size)
 {
@@ -18,14 +18,18 @@ sslcv_status sslcv_pass_init(sslcv_pass *pass, size_t struct_size)
 
 sslcv_status sslcv__pass_read(const sslcv_pass *pass, sslcv_pass *copy)
 {
-    const int32_t known = SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT | SSLCV_PASS_MAP | SSLCV_PASS_INPUT_GRADIENT;
+    const int32_t known =
+        SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT | SSLCV_PASS_SHUFFLE | SSLCV_PASS_MAP | SSLCV_PASS_INPUT_GRADIENT;
     sslcv_status status;
 
     *copy = pass_defaults;
     status = sslcv__options_read("pass", pass, sizeof pass_defaults, copy, sizeof *copy);
     if (status != SSLCV_OK) return status;
     if (copy->flags & ~known) return sslcv__invalid("pass.flags is %d; must be a sum of SSLCV_PASS_*", copy->flags);
-    if (copy->reserved != 0) return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "pass.reserved is not 0");
+    if (copy->bn_splits != 1 || (copy->flags & SSLCV_PASS_SHUFFLE)) { /* until it is built */
+        return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "pass.bn_splits is %d, or the pass is to be shuffled",
+                           copy->bn_splits);
+    }
     return SSLCV_OK;
 }
 

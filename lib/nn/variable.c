@@ -26,11 +26,14 @@ static void free_variable(sslcv_context *context, sslcv__variable *variable)
     sslcv__free(context, variable);
 }
 
+void sslcv__variables_cut(sslcv__variables *set, int64_t count)
+{
+    while (set->count > count) free_variable(set->context, set->items[--set->count]);
+}
+
 void sslcv__variables_free(sslcv__variables *set)
 {
-    int64_t i;
-
-    for (i = 0; i < set->count; i++) free_variable(set->context, set->items[i]);
+    sslcv__variables_cut(set, 0);
     if (set->context) sslcv__free(set->context, set->items);
     sslcv__variables_init(set, set->context);
 }

@@ -33,6 +33,8 @@ typedef struct sslcv__variables {
     sslcv_context    *context; /* borrowed from the owner */
     int64_t           count;
     sslcv__variable **items;   /* their addresses never change */
+    int32_t           closed;  /* 1: somebody counts on what there is; hosts may add no more */
+    int32_t           reserved;
 } sslcv__variables;
 
 void sslcv__variables_init(sslcv__variables *set, sslcv_context *context);
@@ -52,6 +54,9 @@ static inline void sslcv__variable_changed(sslcv__variable *variable)
 {
     variable->version++;
 }
+
+/** Free all from the count-th on: the last additions, taken back. */
+void sslcv__variables_cut(sslcv__variables *set, int64_t count);
 
 /** NULL: no such name. */
 sslcv__variable *sslcv__variables_find(const sslcv__variables *set, const char *name);

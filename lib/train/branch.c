@@ -5,6 +5,7 @@
 
 #include "core/checked.h"
 #include "core/memory.h"
+#include "core/rng.h"
 #include "core/tensor.h"
 #include "model/backbone.h"
 #include "model/head.h"
@@ -61,13 +62,6 @@ const sslcv_tensor *sslcv__branch_output(const sslcv_trainer *trainer, int64_t i
     return &trainer->branches[index].output;
 }
 
-static void set_axes(sslcv_tensor *tensor, void *data, int64_t v, int64_t n, int64_t p, int64_t d)
-{
-    const int64_t shape[4] = {v, n, p, d};
-
-    sslcv__tensor_set(tensor, SSLCV_F32, data, 4, shape);
-}
-
 /* ---- slices ---- */
 
 int64_t sslcv__num_slices(int64_t batch, int64_t micro_batch)
@@ -97,27 +91,22 @@ static sslcv_tensor cut(const sslcv_tensor *whole, const sslcv__slice *slice)
 
 /* ---- passes ---- */
 
-static int is_map(const sslcv__branch *branch, const sslcv__link *link)
-{
-    return link->backbone && (branch->flags & SSLCV_PASS_MAP);
-}
-
 sslcv__link_run sslcv__link_how(const sslcv__branch *branch, const sslcv__link *link, const sslcv__choice *choice,
                                 sslcv__phase phase)
 {
-    sslcv__link_run how = {.flags = branch->flags, .dry = phase == SSLCV__PHASE_AGAIN};
+    sslcv__link_run how = {.flags = branch->flags, .dry = phase == SSLCV__PHASE_AGAIN, .bn_splits = branch->bn_splits};
     int32_t stage = 0;
 
     /* Nothing is kept for a backward that no loss asks for, or that does not follow. */
     if (!branch->learns || phase == SSLCV__PHASE_SCAN) how.flags &= ~SSLCV_PASS_GRADIENT;
     if (link->backbone) {
         sslcv__backbone_find_stage(link->backbone, branch->stage, &stage); /* found when the branch was made */
-        how.net = &link->backbone->net;
+        how.net = &((const sslcv_backbone *)link->runs)->net;
         how.last_node = link->backbone->stage_ends[stage];
         if (how.flags & SSLCV_PASS_GRADIENT) how.recompute = choice->recompute;
     } else {
         how.flags &= ~SSLCV_PASS_MAP;
-        how.net = &link->head->net;
+        how.net = &((const sslcv_head *)link->runs)->net;
         how.last_node = how.net->num_nodes - 1;
     }
     return how;
@@ -134,9 +123,8 @@ static sslcv_status check_input(const sslcv__link *link, const sslcv_tensor *inp
         shape[1] = link->backbone->options.channels;
         return sslcv__tensor_check_shape(input, "images", 4, shape);
     }
-    if (d == link->head->options.in_dim) return SSLCV_OK;
-    return sslcv__invalid("input has D = %lld; the head takes %lld", (long long)d,
-                          (long long)link->head->options.in_dim);
+    if (d == link->in_dim) return SSLCV_OK;
+    return sslcv__invalid("input has D = %lld; the head takes %lld", (long long)d, (long long)link->in_dim);
 }
 
 /* A tape's memory grows by taking the new before giving back the old. So of two rounds the second one's is made first,
@@ -154,8 +142,8 @@ static sslcv_status make_tape(sslcv_trainer *trainer, const sslcv__branch *branc
     tape->recompute = how.recompute;
     tape->dry = how.dry;
     if (phase == SSLCV__PHASE_SCAN && branch->learns) {
-        SSLCV__TRY(sslcv__tape_plan(tape, link->backbone ? &link->backbone->object : &link->head->object, how.net,
-                                    link->backbone ? input->shape : rows, how.flags, how.last_node, &plan));
+        SSLCV__TRY(sslcv__tape_plan(tape, link->runs, how.net, link->backbone ? input->shape : rows, how.flags,
+                                    how.last_node, &plan));
     }
     *out = tape;
     tape = NULL;
@@ -164,25 +152,38 @@ end:
     return status;
 }
 
+/* What a pass draws from. All networks of a branch draw alike, so that shuffling puts the same samples together in each;
+   so do both rounds of a slice, and a resumed run. */
+static uint64_t random_of(const sslcv_trainer *trainer, const sslcv__branch *branch, int64_t pass,
+                          const sslcv__slice *slice)
+{
+    const uint64_t of_step = sslcv__rng_derive(trainer->options.seed, (uint64_t)trainer->step, SSLCV__STREAM_PASSES);
+    const uint64_t number = (uint64_t)(branch - trainer->branches) * SSLCV__MAX_BRANCH_VIEWS + (uint64_t)pass;
+
+    return sslcv__rng_derive(of_step, number, (uint32_t)slice->first);
+}
+
 /* The one place where the networks of a trainer run forward. */
 static sslcv_status run_pass(sslcv_trainer *trainer, const sslcv__branch *branch, const sslcv__link *link,
-                             sslcv__phase phase, const sslcv_tensor *input, sslcv__train_pass *pass)
+                             const sslcv__slice *slice, const sslcv_tensor *input, sslcv__train_pass *pass)
 {
-    const sslcv__link_run how = sslcv__link_how(branch, link, &trainer->choice, phase);
+    const sslcv__link_run how = sslcv__link_how(branch, link, &trainer->choice, slice->phase);
     sslcv_pass run;
     sslcv_status status;
 
     SSLCV__TRY(check_input(link, input));
-    if (!pass->tape) SSLCV__TRY(make_tape(trainer, branch, link, phase, input, &pass->tape));
+    if (!pass->tape) SSLCV__TRY(make_tape(trainer, branch, link, slice->phase, input, &pass->tape));
     pass->tape->recompute = how.recompute;
     pass->tape->dry = how.dry;
     SSLCV__TRY(sslcv_pass_init(&run, sizeof run));
     run.flags = how.flags;
+    run.bn_splits = how.bn_splits;
+    run.random = random_of(trainer, branch, pass - link->passes, slice);
     if (link->backbone) {
         run.stage = branch->stage;
-        status = sslcv_backbone_forward(link->backbone, input, &run, pass->tape);
+        status = sslcv_backbone_forward((sslcv_backbone *)link->runs, input, &run, pass->tape);
     } else {
-        status = sslcv_head_forward(link->head, input, &run, pass->tape);
+        status = sslcv_head_forward((sslcv_head *)link->runs, input, &run, pass->tape);
     }
 end:
     return status;
@@ -207,7 +208,7 @@ static int same_shape(const sslcv_trainer *trainer, int64_t view, int64_t other)
     const int64_t *a = trainer->view_shapes[sslcv__view_place(trainer, view)];
     const int64_t *b = trainer->view_shapes[sslcv__view_place(trainer, other)];
 
-    return memcmp(a, b, 3 * sizeof *a) == 0;
+    return memcmp(a, b, sizeof trainer->view_shapes[0]) == 0;
 }
 
 /* The pass that a view goes into. JOINED: of a head the only one; of a backbone one for each shape, in the order in
@@ -232,110 +233,6 @@ void sslcv__link_group(const sslcv_trainer *trainer, const sslcv__branch *branch
     for (v = 0; v < branch->num_views; v++) add_member(link, find_pass(trainer, branch, link, v), v);
 }
 
-/* ---- putting passes together and taking them apart ---- */
-
-/* P and D of what a pass gives: rows (M, D), maps (M, D, h, w), or the axes of a head's input. */
-static void positions_of(const sslcv_tensor *given, int is_map, int64_t *p, int64_t *d)
-{
-    *d = is_map ? given->shape[1] : given->shape[given->ndim - 1];
-    *p = is_map ? given->shape[2] * given->shape[3] : given->ndim == 4 ? given->shape[2] : 1;
-}
-
-/* (samples, from, to) to (samples, to, from): maps keep their pixels together, embeddings their dimensions. */
-static void turn(const float *src, float *dst, int64_t samples, int64_t from, int64_t to)
-{
-    int64_t n, i, k;
-
-    for (n = 0; n < samples; n++, src += from * to, dst += from * to) {
-        for (k = 0; k < to; k++) {
-            for (i = 0; i < from; i++) dst[k * from + i] = src[i * to + k];
-        }
-    }
-}
-
-typedef sslcv_status (*tape_getter)(const sslcv_tape *tape, sslcv_tensor *tensor);
-
-/*
- * What the passes of a link give, as one (V, N, P, D): the tape's own memory where one pass gives rows, else copied
- * into joined.
- */
-static sslcv_status join(sslcv_trainer *trainer, const sslcv__branch *branch, const sslcv__link *link, int64_t samples,
-                         int is_map, tape_getter get, sslcv__buffer *joined, sslcv_tensor *out)
-{
-    int64_t p = 0, d = 0, each, total, next_p, next_d, i, k;
-    sslcv_tensor given;
-    sslcv_status status;
-
-    SSLCV__TRY(get(link->passes[0].tape, &given));
-    positions_of(&given, is_map, &p, &d);
-    if (link->num_passes == 1 && !is_map) {
-        set_axes(out, given.data, branch->num_views, samples, p, d);
-        return SSLCV_OK;
-    }
-    each = samples * p * d;
-    if (!sslcv__multiply(each, branch->num_views, &total)) {
-        return sslcv__fail(SSLCV_ERR_LIMIT, "the output of a branch is too large");
-    }
-    SSLCV__TRY(sslcv__buffer_reserve(trainer->object.context, joined, total));
-    for (i = 0; i < link->num_passes; i++) {
-        const sslcv__train_pass *pass = &link->passes[i];
-
-        SSLCV__TRY(get(pass->tape, &given));
-        positions_of(&given, is_map, &next_p, &next_d);
-        if (next_p != p || next_d != d) {
-            return sslcv__invalid(
-                "view %lld gives %lld positions of %lld values, view %lld %lld of %lld; must be equal "
-                "in a branch",
-                (long long)branch->views[link->passes[0].members[0]], (long long)p, (long long)d,
-                (long long)branch->views[pass->members[0]], (long long)next_p, (long long)next_d);
-        }
-        for (k = 0; k < pass->count; k++) {
-            const float *src = (const float *)given.data + k * each;
-            float *dst = joined->data + pass->members[k] * each;
-
-            if (is_map) {
-                turn(src, dst, samples, d, p);
-            } else {
-                memcpy(dst, src, (size_t)each * sizeof *dst);
-            }
-        }
-    }
-    set_axes(out, joined->data, branch->num_views, samples, p, d);
-end:
-    return status;
-}
-
-/* The part of gradient (V, N, P, D) that belongs to a pass, in the order of its output. */
-static sslcv_status split(sslcv_trainer *trainer, const sslcv__train_pass *pass, sslcv__link *link,
-                          const sslcv_tensor *gradient, int is_map, sslcv_tensor *out)
-{
-    const int64_t samples = gradient->shape[1], p = gradient->shape[2], d = gradient->shape[3];
-    const int64_t each = samples * p * d;
-    const float *all = gradient->data;
-    const int together = pass->members[pass->count - 1] - pass->members[0] == pass->count - 1;
-    sslcv_status status;
-    int64_t k;
-
-    if (together && !is_map) {
-        /* A tensor that is read is never written, though its data is not const. */
-        set_axes(out, (float *)gradient->data + pass->members[0] * each, pass->count, samples, p, d);
-        return SSLCV_OK;
-    }
-    status = sslcv__buffer_reserve(trainer->object.context, &link->split, pass->count * each);
-    if (status != SSLCV_OK) return status;
-    for (k = 0; k < pass->count; k++) {
-        float *dst = link->split.data + k * each;
-
-        if (is_map) {
-            turn(all + pass->members[k] * each, dst, samples, p, d);
-        } else {
-            memcpy(dst, all + pass->members[k] * each, (size_t)each * sizeof *dst);
-        }
-    }
-    set_axes(out, link->split.data, pass->count, samples, p, d);
-    return SSLCV_OK;
-}
-
 /* ---- forward ---- */
 
 static sslcv_status forward_backbone(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__feed *feed,
@@ -350,10 +247,9 @@ static sslcv_status forward_backbone(sslcv_trainer *trainer, sslcv__branch *bran
         sslcv__train_pass *pass = &link->passes[i];
 
         SSLCV__TRY(sslcv__feed_images(trainer, branch, feed, slice, pass->members, pass->count, &images));
-        SSLCV__TRY(run_pass(trainer, branch, link, slice->phase, &images, pass));
+        SSLCV__TRY(run_pass(trainer, branch, link, slice, &images, pass));
     }
-    SSLCV__TRY(join(trainer, branch, link, slice->count, is_map(branch, link), sslcv_tape_output, &link->joined,
-                    &link->output));
+    SSLCV__TRY(sslcv__join(trainer, branch, link, slice->count, sslcv_tape_output, &link->joined, &link->output));
 end:
     return status;
 }
@@ -371,9 +267,9 @@ static sslcv_status forward_head(sslcv_trainer *trainer, const sslcv__branch *br
 
         rows.data = (float *)rows.data + pass->members[0] * rows.strides[0];
         rows.shape[0] = pass->count;
-        SSLCV__TRY(run_pass(trainer, branch, link, slice->phase, &rows, pass));
+        SSLCV__TRY(run_pass(trainer, branch, link, slice, &rows, pass));
     }
-    SSLCV__TRY(join(trainer, branch, link, slice->count, 0, sslcv_tape_output, &link->joined, &link->output));
+    SSLCV__TRY(sslcv__join(trainer, branch, link, slice->count, sslcv_tape_output, &link->joined, &link->output));
 end:
     return status;
 }
@@ -396,7 +292,7 @@ static sslcv_status keep_output(sslcv_trainer *trainer, sslcv__branch *branch, c
 
     if (slice->phase == SSLCV__PHASE_WHOLE) branch->output = *given;
     if (slice->phase != SSLCV__PHASE_SCAN) return SSLCV_OK;
-    set_axes(&branch->output, NULL, v, slice->batch, p, d);
+    sslcv__set_axes(&branch->output, NULL, v, slice->batch, p, d);
     if (!branch->keeps) return SSLCV_OK;
     if (!sslcv__multiply(v * p * d, slice->batch, &total)) {
         return sslcv__fail(SSLCV_ERR_LIMIT, "the output of a branch is too large");
@@ -451,7 +347,7 @@ static sslcv_status take_gradient(sslcv_trainer *trainer, sslcv__branch *branch,
     part = *gradient;
     status = sslcv__buffer_reserve(trainer->object.context, &branch->part, sslcv__tensor_count(&part));
     if (status != SSLCV_OK) return status;
-    set_axes(gradient, branch->part.data, part.shape[0], part.shape[1], part.shape[2], part.shape[3]);
+    sslcv__set_axes(gradient, branch->part.data, part.shape[0], part.shape[1], part.shape[2], part.shape[3]);
     sslcv__tensor_copy(&part, gradient);
     return SSLCV_OK;
 }
@@ -494,12 +390,12 @@ sslcv_status sslcv__branch_backward(sslcv_trainer *trainer, int64_t index, const
         sslcv__link *link = &branch->links[i];
 
         for (k = link->num_passes - 1; k >= 0; k--) {
-            SSLCV__TRY(split(trainer, &link->passes[k], link, &gradient, is_map(branch, link), &part));
+            SSLCV__TRY(sslcv__split(trainer, branch, &link->passes[k], link, &gradient, &part));
             SSLCV__TRY(sslcv_tape_backward(link->passes[k].tape, &part));
         }
         if (i > 0 || (source && source->learns)) {
-            SSLCV__TRY(
-                join(trainer, branch, link, gradient.shape[1], 0, sslcv_tape_diff_input, &link->diff_input, &gradient));
+            SSLCV__TRY(sslcv__join(trainer, branch, link, gradient.shape[1], sslcv_tape_diff_input, &link->diff_input,
+                                   &gradient));
         }
     }
     if (source && source->learns) SSLCV__TRY(add_gradient(trainer, source, slice, &gradient));

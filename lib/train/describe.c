@@ -109,6 +109,7 @@ static const char *grouping_name(int32_t grouping)
 static void write_branch(const sslcv_trainer *trainer, int64_t index, sslcv__text *text)
 {
     const sslcv__branch *branch = &trainer->branches[index];
+    const char *copy = branch->momentum ? "momentum " : "";
     sslcv_head_info head;
     int64_t i;
 
@@ -129,18 +130,20 @@ static void write_branch(const sslcv_trainer *trainer, int64_t index, sslcv__tex
         const sslcv__link *link = &branch->links[i];
 
         if (link->backbone) {
-            sslcv__text_add(text, " -> backbone %lld (%s%s%s)", (long long)network_number(trainer, link),
+            sslcv__text_add(text, " -> %sbackbone %lld (%s%s%s)", copy, (long long)network_number(trainer, link),
                             branch->stage ? branch->stage : "", branch->stage ? ", " : "",
                             grouping_name(branch->grouping));
         } else if (sslcv_head_get_info(link->head, &head) == SSLCV_OK) {
-            sslcv__text_add(text, " -> head %lld (%s %lld-%lld, %s)", (long long)network_number(trainer, link),
+            sslcv__text_add(text, " -> %shead %lld (%s %lld-%lld, %s)", copy, (long long)network_number(trainer, link),
                             head.kind, (long long)head.in_dim, (long long)head.out_dim,
                             grouping_name(branch->head_grouping));
         }
     }
     sslcv__text_add(text, "%s%s%s", branch->flags & SSLCV_PASS_TRAIN ? "" : ", fixed statistics",
-                    branch->flags & SSLCV_PASS_GRADIENT ? "" : ", no gradient",
+                    branch->flags & SSLCV_PASS_GRADIENT || branch->momentum ? "" : ", no gradient",
                     branch->flags & SSLCV_PASS_MAP ? ", map" : "");
+    if (branch->flags & SSLCV_PASS_SHUFFLE) sslcv__text_add(text, ", shuffled");
+    if (branch->bn_splits > 1) sslcv__text_add(text, ", batch norm over %d groups", branch->bn_splits);
 }
 
 static void write_loss(const sslcv_trainer *trainer, int64_t index, sslcv__text *text)
@@ -185,7 +188,7 @@ static void write_shapes(const sslcv__branch *branch, sslcv__text *text)
     int32_t i;
 
     if (!branch->used) {
-        sslcv__text_add(text, "; not used, not run");
+        sslcv__text_add(text, "; not used, not run%s", branch->momentum ? ", its copies follow" : "");
     } else if (output->ndim > 0) {
         sslcv__text_add(text, "; gives");
         for (i = 0; i < output->ndim; i++) sslcv__text_add(text, " %s%lld", i ? "x " : "", (long long)output->shape[i]);
@@ -292,6 +295,11 @@ static void write_description(const sslcv_trainer *trainer, sslcv__text *text)
     write_parts(trainer, text);
     write_schedule("learning rate", &trainer->learning_rate, text);
     if (trainer->options.weight_decay) write_schedule("weight decay", &trainer->weight_decay, text);
+    if (sslcv__trainer_has_copies(trainer)) {
+        write_schedule(trainer->options.ema_when == SSLCV_EMA_AFTER_STEP ? "momentum copies, behind the step"
+                                                                         : "momentum copies, before the branches",
+                       &trainer->ema_momentum, text);
+    }
     sslcv__text_add(text, "run: %lld epochs of %lld steps", (long long)trainer->options.epochs,
                     (long long)sslcv__trainer_epoch_steps(trainer));
     if (trainer->options.dataset) sslcv__text_add(text, " of %lld images", (long long)trainer->options.batch_size);

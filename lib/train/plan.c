@@ -26,6 +26,11 @@ static void mark_used(sslcv_trainer *trainer)
     }
 }
 
+static int may_learn(const sslcv__branch *branch)
+{
+    return (branch->flags & SSLCV_PASS_GRADIENT) && !branch->momentum;
+}
+
 /* Gradients come from losses, and through branches that learn to their sources. */
 static sslcv_status mark_learning(sslcv_trainer *trainer)
 {
@@ -42,14 +47,13 @@ static sslcv_status mark_learning(sslcv_trainer *trainer)
         for (k = 0; k < criterion->num_inputs; k++) {
             sslcv__branch *branch = &trainer->branches[criterion->branches[k]];
 
-            if ((info.gradient_inputs >> k & 1) && (branch->flags & SSLCV_PASS_GRADIENT)) branch->learns = 1;
+            if ((info.gradient_inputs >> k & 1) && may_learn(branch)) branch->learns = 1;
         }
     }
     for (i = trainer->num_branches - 1; i >= 0; i--) {
         const sslcv__branch *branch = &trainer->branches[i];
 
-        if (branch->learns && branch->source >= 0 && !branch->detach &&
-            (trainer->branches[branch->source].flags & SSLCV_PASS_GRADIENT)) {
+        if (branch->learns && branch->source >= 0 && !branch->detach && may_learn(&trainer->branches[branch->source])) {
             trainer->branches[branch->source].learns = 1;
         }
     }
@@ -77,78 +81,7 @@ static void mark_kept(sslcv_trainer *trainer)
     }
 }
 
-/* ---- parts ---- */
-
-static sslcv__part *find_part(const sslcv__parts *parts, const void *handle)
-{
-    int64_t i;
-
-    for (i = 0; i < parts->count; i++) {
-        if (parts->items[i].handle == handle) return &parts->items[i];
-    }
-    return NULL;
-}
-
-static sslcv_status add_part(sslcv_context *context, sslcv__parts *parts, void *handle, int learns, int trains)
-{
-    sslcv__part *part = find_part(parts, handle);
-    sslcv_status status;
-
-    if (!part) {
-        status = sslcv__grow_array(context, parts->count, parts->count + 1, sizeof *part, (void **)&parts->items);
-        if (status != SSLCV_OK) return status;
-        part = &parts->items[parts->count++];
-        part->handle = handle;
-    }
-    if (learns) part->learns = 1;
-    if (trains) part->trains = 1;
-    return SSLCV_OK;
-}
-
-static sslcv_status collect_parts(sslcv_trainer *trainer)
-{
-    sslcv_context *context = trainer->object.context;
-    sslcv_status status = SSLCV_OK;
-    int64_t i, k;
-
-    for (i = 0; i < trainer->num_branches; i++) {
-        const sslcv__branch *branch = &trainer->branches[i];
-        const int trains = branch->used && (branch->flags & SSLCV_PASS_TRAIN);
-
-        for (k = 0; k < branch->num_links; k++) {
-            const sslcv__link *link = &branch->links[k];
-
-            if (link->backbone) {
-                SSLCV__TRY(add_part(context, &trainer->backbones, link->backbone, branch->learns, trains));
-            } else {
-                SSLCV__TRY(add_part(context, &trainer->heads, link->head, branch->learns, trains));
-            }
-        }
-    }
-    for (i = 0; i < trainer->num_criteria; i++) {
-        SSLCV__TRY(add_part(context, &trainer->losses, trainer->criteria[i].loss, 1, 0));
-    }
-    for (i = 0; i < trainer->backbones.count; i++) {
-        SSLCV__TRY(sslcv_backbone_get_state(trainer->backbones.items[i].handle, &trainer->backbones.items[i].state));
-    }
-    for (i = 0; i < trainer->heads.count; i++) {
-        SSLCV__TRY(sslcv_head_get_state(trainer->heads.items[i].handle, &trainer->heads.items[i].state));
-    }
-    for (i = 0; i < trainer->losses.count; i++) {
-        SSLCV__TRY(sslcv_loss_get_state(trainer->losses.items[i].handle, &trainer->losses.items[i].state));
-    }
-end:
-    return status;
-}
-
-static void free_parts(sslcv_context *context, sslcv__parts *parts)
-{
-    int64_t i;
-
-    for (i = 0; i < parts->count; i++) sslcv__release(parts->items[i].state);
-    sslcv__free(context, parts->items);
-    memset(parts, 0, sizeof *parts);
-}
+/* ---- the optimizer ---- */
 
 static int is_held(const sslcv_optimizer *optimizer, const sslcv__variable *variable)
 {
@@ -196,27 +129,37 @@ end:
 
 typedef enum statistics_action { MEASURE, SAVE, RESTORE } statistics_action;
 
-/* Running statistics of all networks that train, one after the other. Returns their bytes. */
+/* Those of one network, saved behind offset. Returns where the next ones begin. */
+static int64_t visit_network(const sslcv_state *state, char *saved, int64_t offset, statistics_action action)
+{
+    int64_t i;
+
+    for (i = 0; i < state->count; i++) {
+        sslcv__variable *v = state->items[i].variable;
+
+        if (v->role != SSLCV_ROLE_BUFFER) continue;
+        if (action == SAVE) memcpy(saved + offset, v->value, (size_t)v->stored_bytes);
+        if (action == RESTORE) {
+            memcpy(v->value, saved + offset, (size_t)v->stored_bytes);
+            sslcv__variable_changed(v);
+        }
+        offset += v->stored_bytes;
+    }
+    return offset;
+}
+
+/* Running statistics of all networks and copies that train, one after the other. Returns their bytes. */
 static int64_t visit_statistics(const sslcv_trainer *trainer, statistics_action action)
 {
     const sslcv__parts *const networks[] = {&trainer->backbones, &trainer->heads};
-    int64_t i, k, n, offset = 0;
+    int64_t i, k, offset = 0;
 
     for (k = 0; k < 2; k++) {
         for (i = 0; i < networks[k]->count; i++) {
             const sslcv__part *part = &networks[k]->items[i];
 
-            for (n = 0; part->trains && n < part->state->count; n++) {
-                sslcv__variable *v = part->state->items[n].variable;
-
-                if (v->role != SSLCV_ROLE_BUFFER) continue;
-                if (action == SAVE) memcpy((char *)trainer->statistics + offset, v->value, (size_t)v->stored_bytes);
-                if (action == RESTORE) {
-                    memcpy(v->value, (char *)trainer->statistics + offset, (size_t)v->stored_bytes);
-                    sslcv__variable_changed(v);
-                }
-                offset += v->stored_bytes;
-            }
+            if (part->trains) offset = visit_network(part->state, trainer->statistics, offset, action);
+            if (part->copy_trains) offset = visit_network(part->copy_state, trainer->statistics, offset, action);
         }
     }
     return offset;
@@ -307,14 +250,17 @@ sslcv_status sslcv__trainer_fix(sslcv_trainer *trainer)
     mark_used(trainer);
     SSLCV__TRY(mark_learning(trainer));
     mark_kept(trainer);
-    SSLCV__TRY(collect_parts(trainer));
+    SSLCV__TRY(sslcv__trainer_collect_parts(trainer));
     SSLCV__TRY(fill_optimizer(trainer));
     SSLCV__TRY(choose_views(trainer));
     trainer->statistics_bytes = visit_statistics(trainer, MEASURE);
     SSLCV__TRY(sslcv__alloc(trainer->object.context, trainer->statistics_bytes, &trainer->statistics));
     SSLCV__TRY(write_composition(trainer));
     for (i = 0; i < trainer->backbones.count; i++) {
+        sslcv_backbone *copy = trainer->backbones.items[i].copy;
+
         ((sslcv_backbone *)trainer->backbones.items[i].handle)->fixed = 1;
+        if (copy) copy->fixed = 1;
     }
     trainer->fixed = 1;
 end:
@@ -326,9 +272,7 @@ void sslcv__trainer_unfix(sslcv_trainer *trainer)
 {
     sslcv_context *context = trainer->object.context;
 
-    free_parts(context, &trainer->backbones);
-    free_parts(context, &trainer->heads);
-    free_parts(context, &trainer->losses);
+    sslcv__trainer_free_parts(trainer);
     sslcv__release(trainer->optimizer_state);
     trainer->optimizer_state = NULL;
     sslcv__free(context, trainer->chosen);

@@ -232,7 +232,7 @@ sslcv_status sslcv_trainer_get_metric(const sslcv_trainer *trainer, int64_t inde
 
 sslcv_status sslcv_trainer_set_metric(sslcv_trainer *trainer, const char *name, double value)
 {
-    static const char *const own[] = {"loss", "learning_rate", "embedding_std", "embedding_cosine"};
+    static const char *const own[] = {"loss", "learning_rate", "ema_momentum", "embedding_std", "embedding_cosine"};
     sslcv_status status = sslcv__check(trainer, SSLCV__TRAINER, "trainer");
     sslcv__metric *metric;
     size_t i;

@@ -1,7 +1,8 @@
 /*
  * The trainer's state: a window onto its networks, losses and optimizer, and onto a few tensors of its own.
  *
- *     backbone.0. ...   head.0. ...   loss.0. ...   optimizer. ...   trainer.step, trainer.epoch ...
+ *     backbone.0. ...   head.0. ...   momentum.backbone.0. ...   momentum.head.0. ...   loss.0. ...   optimizer. ...
+ *     trainer.step, trainer.epoch ...
  */
 #include "train/trainer.h"
 
@@ -29,6 +30,7 @@ static const own_number numbers[] = {NUMBER("step", step, SSLCV_I64),
                                      NUMBER("seed", options.seed, SSLCV_I64),
                                      NUMBER("epoch_loss", epoch_loss, SSLCV_F64),
                                      NUMBER("epoch_losses", epoch_losses, SSLCV_I64),
+                                     NUMBER("ema_step", ema_step, SSLCV_I64),
                                      NUMBER("healthy", healthy, SSLCV_I64),
                                      NUMBER("collapse_epoch", collapse_epoch, SSLCV_I64),
                                      NUMBER("composition", composition_id, SSLCV_I64),
@@ -47,11 +49,12 @@ int64_t sslcv__fingerprint(int64_t before, const void *bytes, size_t size)
 
 static int64_t schedules_fingerprint(const sslcv_trainer *trainer)
 {
-    const int64_t length[2] = {trainer->options.epochs, trainer->options.steps_per_epoch};
+    const int64_t length[3] = {trainer->options.epochs, trainer->options.steps_per_epoch, trainer->options.ema_when};
     int64_t hash = sslcv__fingerprint(0, length, sizeof length);
 
     hash = sslcv__fingerprint(hash, &trainer->learning_rate, sizeof trainer->learning_rate);
-    return sslcv__fingerprint(hash, &trainer->weight_decay, sizeof trainer->weight_decay);
+    hash = sslcv__fingerprint(hash, &trainer->weight_decay, sizeof trainer->weight_decay);
+    return sslcv__fingerprint(hash, &trainer->ema_momentum, sizeof trainer->ema_momentum);
 }
 
 sslcv_status sslcv__trainer_init_own(sslcv_trainer *trainer)
@@ -68,20 +71,26 @@ sslcv_status sslcv__trainer_init_own(sslcv_trainer *trainer)
 
 /* ---- around reading and writing ---- */
 
+/* NULL: there is none. */
+static sslcv_status call_part(const sslcv_state *state, int write)
+{
+    sslcv_status (*function)(sslcv__object * owner) = NULL;
+
+    if (state) function = write ? state->after_write : state->before_read;
+    return function ? function(state->owner) : SSLCV_OK;
+}
+
 /* The windows that this one is made of have such functions too. */
 static sslcv_status call_parts(const sslcv_trainer *trainer, int write)
 {
     const sslcv__parts *const all[] = {&trainer->backbones, &trainer->heads, &trainer->losses};
-    const sslcv_state *state = trainer->optimizer_state;
-    sslcv_status (*function)(sslcv__object * owner) = write ? state->after_write : state->before_read;
-    sslcv_status status = function ? function(state->owner) : SSLCV_OK;
+    sslcv_status status = call_part(trainer->optimizer_state, write);
     int64_t i, k;
 
     for (k = 0; k < 3; k++) {
         for (i = 0; i < all[k]->count && status == SSLCV_OK; i++) {
-            state = all[k]->items[i].state;
-            function = write ? state->after_write : state->before_read;
-            if (function) status = function(state->owner);
+            status = call_part(all[k]->items[i].state, write);
+            if (status == SSLCV_OK) status = call_part(all[k]->items[i].copy_state, write);
         }
     }
     return status;
@@ -149,16 +158,17 @@ static sslcv_status after_write(sslcv__object *owner)
 
 /* ---- the window ---- */
 
-/* Names "backbone.0.": parts of one kind in the order of their first use. */
-static sslcv_status append_parts(sslcv_state *window, const char *kind, const sslcv__parts *parts)
+/* Names "backbone.0.": parts of one kind in the order of their first use; or the copies of those that have one. */
+static sslcv_status append_parts(sslcv_state *window, const char *kind, const sslcv__parts *parts, int copies)
 {
     char prefix[48], key[96];
     sslcv_status status = SSLCV_OK;
     int64_t i, k;
 
     for (i = 0; i < parts->count; i++) {
-        const sslcv_state *state = parts->items[i].state;
+        const sslcv_state *state = copies ? parts->items[i].copy_state : parts->items[i].state;
 
+        if (!state) continue;
         snprintf(prefix, sizeof prefix, "%s.%lld.", kind, (long long)i);
         SSLCV__TRY(sslcv__state_append_state(window, prefix, state));
         for (k = 0; k < state->num_metadata; k++) {
@@ -179,9 +189,11 @@ sslcv_status sslcv_trainer_get_state(sslcv_trainer *trainer, sslcv_state **out)
     if (!out) return sslcv__null("state");
     SSLCV__TRY(sslcv__trainer_fix(trainer));
     SSLCV__TRY(sslcv__state_create(trainer->object.context, &trainer->object, &window));
-    SSLCV__TRY(append_parts(window, "backbone", &trainer->backbones));
-    SSLCV__TRY(append_parts(window, "head", &trainer->heads));
-    SSLCV__TRY(append_parts(window, "loss", &trainer->losses));
+    SSLCV__TRY(append_parts(window, "backbone", &trainer->backbones, 0));
+    SSLCV__TRY(append_parts(window, "head", &trainer->heads, 0));
+    SSLCV__TRY(append_parts(window, "momentum.backbone", &trainer->backbones, 1));
+    SSLCV__TRY(append_parts(window, "momentum.head", &trainer->heads, 1));
+    SSLCV__TRY(append_parts(window, "loss", &trainer->losses, 0));
     SSLCV__TRY(sslcv__state_append_state(window, "optimizer.", trainer->optimizer_state));
     SSLCV__TRY(sslcv__state_append(window, "trainer.", &trainer->own));
     SSLCV__TRY(sslcv__state_add_metadata(window, "sslcv.composition", trainer->composition));

@@ -4,6 +4,9 @@
  *     EPOCH_BEGIN -> batch -> memory -> save statistics -> branches -> losses -> backward -> optimizer -> hooks
  *                                            |                                       |
  *                                            +---- undo, when any of it fails -------+
+ *
+ * Momentum copies move in front of the branches or behind the optimizer. A move cannot be undone, as rounding has lost
+ * what was before; so in front of a step that then fails it stands for that of the next one.
  */
 #include "train/trainer.h"
 
@@ -188,9 +191,15 @@ static sslcv_status update(sslcv_trainer *trainer, sslcv__figures *figures)
     }
     SSLCV__TRY(sslcv__metric_note(trainer, "loss", figures->loss));
     SSLCV__TRY(sslcv__metric_note(trainer, "learning_rate", figures->learning_rate));
+    if (sslcv__trainer_has_copies(trainer)) {
+        SSLCV__TRY(sslcv__metric_note(trainer, "ema_momentum", figures->ema_momentum));
+    }
     SSLCV__TRY(sslcv__metric_note(trainer, "embedding_std", figures->spread));
     SSLCV__TRY(sslcv__metric_note(trainer, "embedding_cosine", figures->cosine));
     SSLCV__TRY(sslcv_optimizer_step(trainer->options.optimizer, figures->learning_rate, weight_decay));
+    if (trainer->options.ema_when == SSLCV_EMA_AFTER_STEP) {
+        SSLCV__TRY(sslcv__trainer_move_copies(trainer, figures->ema_momentum)); /* cannot fail where a step could run */
+    }
 end:
     return status;
 }
@@ -258,6 +267,10 @@ static sslcv_status learn(sslcv_trainer *trainer, const sslcv__feed *feed, sslcv
 
     sslcv__trainer_save_statistics(trainer);
     for (i = 0; i < trainer->num_branches; i++) trainer->branches[i].of_losses = 0;
+    SSLCV__TRY(sslcv__trainer_ema_momentum(trainer, &figures->ema_momentum));
+    if (trainer->options.ema_when == SSLCV_EMA_BEFORE_FORWARD) {
+        SSLCV__TRY(sslcv__trainer_move_copies(trainer, figures->ema_momentum));
+    }
     SSLCV__TRY(differentiate(trainer, feed, figures));
     SSLCV__TRY(update(trainer, figures));
 end:
@@ -300,6 +313,15 @@ static int advance(sslcv_trainer *trainer)
     trainer->epoch++;
     trainer->epoch_begun = 0;
     return 1;
+}
+
+/* The batch has no result, and counts as a step. A move of the momentum copies is the next step's. */
+static void skip(sslcv_trainer *trainer)
+{
+    const int has_moved = trainer->ema_step == trainer->step;
+
+    advance(trainer);
+    if (has_moved) trainer->ema_step = trainer->step;
 }
 
 /* All events of a step, whatever the hooks of one of them answer. */
@@ -356,7 +378,7 @@ static sslcv_status step(sslcv_trainer *trainer, sslcv__feed *feed, sslcv_progre
     if (!feed->views) SSLCV__TRY(next_batch(trainer, feed));
     SSLCV__TRY(sslcv__trainer_ready_memory(trainer, feed));
     status = learn(trainer, feed, &figures);
-    if (status == SSLCV_ERR_NUMERIC) advance(trainer);
+    if (status == SSLCV_ERR_NUMERIC) skip(trainer);
     if (status != SSLCV_OK) goto end;
 
     trainer->stepped = 1;
@@ -390,10 +412,12 @@ sslcv_status sslcv_trainer_step(sslcv_trainer *trainer, sslcv_progress *progress
 }
 
 sslcv_status sslcv_trainer_step_views(sslcv_trainer *trainer, const sslcv_tensor *views, int64_t num_views,
-                                      const int64_t *ids, const int64_t *labels, sslcv_progress *progress)
+                                      const int64_t *patches, const int64_t *ids, const int64_t *labels,
+                                      sslcv_progress *progress)
 {
     sslcv__feed feed = {0};
     const sslcv_tensor *first;
+    int64_t of_sample;
     sslcv_status status;
 
     SSLCV__TRY(check_ready(trainer, progress));
@@ -406,7 +430,13 @@ sslcv_status sslcv_trainer_step_views(sslcv_trainer *trainer, const sslcv_tensor
     if (!first->data || first->ndim != 4 || first->shape[0] < 1) {
         return sslcv__invalid("views[%lld] must be an array (N, C, H, W) with N >= 1", (long long)trainer->chosen[0]);
     }
-    feed.size = first->shape[0];
+    of_sample = patches ? patches[trainer->chosen[0]] : 1;
+    if (of_sample < 1 || first->shape[0] % of_sample != 0) {
+        return sslcv__invalid("patches[%lld] is %lld; must be 1 or more, and divide the %lld images of the view",
+                              (long long)trainer->chosen[0], (long long)of_sample, (long long)first->shape[0]);
+    }
+    feed.size = first->shape[0] / of_sample;
+    feed.patches = patches;
     feed.ids = ids;
     feed.labels = labels;
     feed.views = views;

@@ -14,16 +14,18 @@ static const sslcv_trainer_options defaults = {.struct_size = sizeof(sslcv_train
                                                .checkpoint_epochs = 1,
                                                .sampler = SSLCV_SAMPLER_SHUFFLED,
                                                .drop_last = 1,
+                                               .ema_when = SSLCV_EMA_BEFORE_FORWARD,
                                                .generations = 1};
 static const sslcv_branch branch_defaults = {.struct_size = sizeof(sslcv_branch),
                                              .source = SSLCV_SOURCE_VIEWS,
                                              .flags = SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT,
+                                             .bn_splits = 1,
                                              .grouping = SSLCV_GROUPING_JOINED,
                                              .head_grouping = SSLCV_GROUPING_JOINED};
 static const sslcv_hook hook_defaults = {.struct_size = sizeof(sslcv_hook), .events = SSLCV_EVENT_STEP, .every = 1};
 
 enum {
-    BRANCH_FLAGS = SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT | SSLCV_PASS_MAP,
+    BRANCH_FLAGS = SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT | SSLCV_PASS_SHUFFLE | SSLCV_PASS_MAP,
     ALL_EVENTS = SSLCV_EVENT_EPOCH_BEGIN | SSLCV_EVENT_STEP | SSLCV_EVENT_EPOCH_END | SSLCV_EVENT_COLLAPSE
 };
 
@@ -70,6 +72,8 @@ static sslcv_status check_numbers(const sslcv_trainer_options *o)
     SSLCV__TRY(check_range("trainer.generations", o->generations, 0, 9));
     SSLCV__TRY(check_range("trainer.sampler", o->sampler, SSLCV_SAMPLER_SHUFFLED, SSLCV_SAMPLER_IN_ORDER));
     SSLCV__TRY(check_flag("trainer.drop_last", o->drop_last));
+    SSLCV__TRY(check_range("trainer.ema_when", o->ema_when, SSLCV_EMA_BEFORE_FORWARD, SSLCV_EMA_AFTER_STEP));
+    SSLCV__TRY(check_flag("trainer.ema_random_init", o->ema_random_init));
     SSLCV__TRY(check_flag("trainer.resume", o->resume));
     if (!isfinite(o->checkpoint_seconds) || o->checkpoint_seconds < 0) {
         status = sslcv__invalid("trainer.checkpoint_seconds is %g; must be >= 0", o->checkpoint_seconds);
@@ -118,6 +122,28 @@ static sslcv_status read_schedule(const char *name, const sslcv_schedule *given,
     return status;
 }
 
+/* A share of 1 at every step, whatever the length of the run. */
+static sslcv_status read_ema(const sslcv_schedule *given, sslcv_schedule *copy)
+{
+    const struct {
+        const char *name;
+        const double *value;
+    } fields[] = {{"value", &copy->value},
+                  {"end_value", &copy->end_value},
+                  {"warmup_start", &copy->warmup_start},
+                  {"gamma", &copy->gamma}};
+    sslcv_status status = read_schedule("trainer.ema_momentum", given, copy);
+    size_t i;
+
+    if (!given) copy->value = 0.999;
+    for (i = 0; status == SSLCV_OK && i < sizeof fields / sizeof *fields; i++) {
+        if (!(*fields[i].value >= 0.0 && *fields[i].value <= 1.0)) {
+            status = sslcv__invalid("trainer.ema_momentum.%s is %g; must be 0 .. 1", fields[i].name, *fields[i].value);
+        }
+    }
+    return status;
+}
+
 static void free_criterion(sslcv_context *context, sslcv__criterion *criterion)
 {
     int64_t i;
@@ -162,11 +188,13 @@ static void keep_options(sslcv_trainer *trainer, const sslcv_trainer_options *o)
     trainer->options = *o;
     trainer->options.learning_rate = NULL;
     trainer->options.weight_decay = o->weight_decay ? &trainer->weight_decay : NULL;
+    trainer->options.ema_momentum = NULL;
     trainer->options.checkpoint_path = NULL;
     trainer->options.seed = sslcv__context_seed(trainer->object.context, o->seed);
     sslcv__retain(o->dataset);
     sslcv__retain(o->augmenter);
     sslcv__retain(o->optimizer);
+    trainer->ema_step = -1;
     trainer->collapse_epoch = -1;
     trainer->speed.began = -1.0;
 }
@@ -174,7 +202,7 @@ static void keep_options(sslcv_trainer *trainer, const sslcv_trainer_options *o)
 sslcv_status sslcv_trainer_create(sslcv_context *context, const sslcv_trainer_options *options, sslcv_trainer **out)
 {
     sslcv_trainer_options o = defaults;
-    sslcv_schedule learning_rate, weight_decay;
+    sslcv_schedule learning_rate, weight_decay, ema_momentum;
     sslcv_trainer *trainer = NULL;
     sslcv_status status;
 
@@ -188,12 +216,14 @@ sslcv_status sslcv_trainer_create(sslcv_context *context, const sslcv_trainer_op
     if (!o.learning_rate) return sslcv__null("trainer.learning_rate");
     SSLCV__TRY(read_schedule("trainer.learning_rate", o.learning_rate, &learning_rate));
     SSLCV__TRY(read_schedule("trainer.weight_decay", o.weight_decay, &weight_decay));
+    SSLCV__TRY(read_ema(o.ema_momentum, &ema_momentum));
     SSLCV__TRY(check_data(context, &o));
 
     SSLCV__TRY(sslcv__object_create(context, SSLCV__TRAINER, sizeof *trainer, release, &trainer));
     sslcv__variables_init(&trainer->own, context);
     trainer->learning_rate = learning_rate;
     trainer->weight_decay = weight_decay;
+    trainer->ema_momentum = ema_momentum;
     SSLCV__TRY(sslcv__copy_text(context, o.checkpoint_path, &trainer->checkpoint_path));
     SSLCV__TRY(sslcv__trainer_init_own(trainer));
     keep_options(trainer, &o);
@@ -307,24 +337,17 @@ end:
 }
 
 /* Width of a branch's output; 0: pixels. */
-static sslcv_status output_dim(const sslcv__branch *branch, int64_t *dim)
+static void output_dim(const sslcv__branch *branch, int64_t *dim)
 {
     const sslcv__link *last = &branch->links[branch->num_links - 1];
-    sslcv_head_info info;
-    sslcv_status status = SSLCV_OK;
     const char *name;
     int64_t i;
 
-    if (last->head) {
-        info.struct_size = sizeof info;
-        status = sslcv_head_get_info(last->head, &info);
-        *dim = info.out_dim;
-        return status;
-    }
+    *dim = last->out_dim;
+    if (last->head) return;
     for (i = 0; sslcv_backbone_get_stage(last->backbone, i, &name, dim) == SSLCV_OK; i++) {
         if (branch->stage && strcmp(name, branch->stage) == 0) break;
     }
-    return status;
 }
 
 static sslcv_status check_branch(const sslcv_trainer *trainer, const sslcv_branch *b)
@@ -333,17 +356,20 @@ static sslcv_status check_branch(const sslcv_trainer *trainer, const sslcv_branc
     sslcv_status status;
 
     if (b->flags & ~BRANCH_FLAGS) {
-        return sslcv__invalid("branch.flags is %d; must be a sum of SSLCV_PASS_TRAIN, GRADIENT and MAP", b->flags);
+        return sslcv__invalid("branch.flags is %d; must be a sum of SSLCV_PASS_TRAIN, GRADIENT, SHUFFLE and MAP",
+                              b->flags);
     }
     SSLCV__TRY(check_range("branch.grouping", b->grouping, SSLCV_GROUPING_JOINED, SSLCV_GROUPING_BY_VIEW));
     SSLCV__TRY(check_range("branch.head_grouping", b->head_grouping, SSLCV_GROUPING_JOINED, SSLCV_GROUPING_BY_VIEW));
+    SSLCV__TRY(check_range("branch.bn_splits", b->bn_splits, 1, INT32_MAX));
+    SSLCV__TRY(check_flag("branch.momentum", b->momentum));
     SSLCV__TRY(check_flag("branch.detach", b->detach));
     if (b->detach && b->source == SSLCV_SOURCE_VIEWS) {
         return sslcv__invalid("branch.detach is 1; must be 0 without a source");
     }
     SSLCV__TRY(check_views(trainer, b));
     SSLCV__TRY(check_backbone(trainer, b, &dim));
-    if (b->source != SSLCV_SOURCE_VIEWS) SSLCV__TRY(output_dim(&trainer->branches[b->source], &dim));
+    if (b->source != SSLCV_SOURCE_VIEWS) output_dim(&trainer->branches[b->source], &dim);
     SSLCV__TRY(check_heads(trainer, b, dim));
 end:
     return status;
@@ -352,14 +378,20 @@ end:
 static sslcv_status make_link(sslcv_context *context, int64_t num_views, sslcv_backbone *backbone, sslcv_head *head,
                               sslcv__link *link)
 {
-    sslcv_status status;
+    sslcv_head_info info = {.struct_size = sizeof info};
+    sslcv_status status = head ? sslcv_head_get_info(head, &info) : SSLCV_OK;
     int64_t i;
 
     sslcv__retain(backbone);
     link->backbone = backbone;
     sslcv__retain(head);
     link->head = head;
-    status = sslcv__alloc_array(context, num_views, sizeof *link->passes, (void **)&link->passes);
+    link->in_dim = info.in_dim;
+    link->out_dim = info.out_dim;
+    link->pixels = 1;
+    if (status == SSLCV_OK) {
+        status = sslcv__alloc_array(context, num_views, sizeof *link->passes, (void **)&link->passes);
+    }
     for (i = 0; status == SSLCV_OK && i < num_views; i++) {
         status = sslcv__alloc_array(context, num_views, sizeof(int64_t), (void **)&link->passes[i].members);
     }
@@ -378,6 +410,8 @@ static sslcv_status make_branch(const sslcv_trainer *trainer, const sslcv_branch
     branch->grouping = b->grouping;
     branch->head_grouping = b->head_grouping;
     branch->detach = b->detach;
+    branch->bn_splits = b->bn_splits;
+    branch->momentum = b->momentum;
     SSLCV__TRY(sslcv__copy_text(context, b->stage, &branch->stage));
     SSLCV__TRY(sslcv__alloc_array(context, branch->num_views, sizeof(int64_t), (void **)&branch->views));
     if (b->source == SSLCV_SOURCE_VIEWS) {
@@ -498,64 +532,4 @@ sslcv_status sslcv_trainer_add_hook(sslcv_trainer *trainer, const sslcv_hook *gi
     trainer->hooks[trainer->num_hooks++] = hook;
 end:
     return status;
-}
-
-/* ---- parts ---- */
-
-static sslcv_status find_branch(const sslcv_trainer *trainer, int64_t index)
-{
-    const sslcv_status status = sslcv__check(trainer, SSLCV__TRAINER, "trainer");
-
-    if (status != SSLCV_OK) return status;
-    if (index >= 0 && index < trainer->num_branches) return SSLCV_OK;
-    return sslcv__fail(SSLCV_ERR_NOT_FOUND, "branch is %lld; the trainer has %lld branches", (long long)index,
-                       (long long)trainer->num_branches);
-}
-
-sslcv_status sslcv_trainer_get_backbone(sslcv_trainer *trainer, int64_t branch, sslcv_backbone **backbone)
-{
-    const sslcv_status status = find_branch(trainer, branch);
-    sslcv_backbone *found;
-
-    if (status != SSLCV_OK) return status;
-    if (!backbone) return sslcv__null("backbone");
-    found = trainer->branches[branch].links[0].backbone;
-    if (!found) return sslcv__fail(SSLCV_ERR_NOT_FOUND, "branch %lld has no backbone", (long long)branch);
-    sslcv__retain(found);
-    *backbone = found;
-    return SSLCV_OK;
-}
-
-sslcv_status sslcv_trainer_get_head(sslcv_trainer *trainer, int64_t branch, int64_t index, sslcv_head **head)
-{
-    const sslcv_status status = find_branch(trainer, branch);
-    const sslcv__branch *b;
-    int64_t first;
-
-    if (status != SSLCV_OK) return status;
-    if (!head) return sslcv__null("head");
-    b = &trainer->branches[branch];
-    first = b->links[0].backbone ? 1 : 0;
-    if (index < 0 || index >= b->num_links - first) {
-        return sslcv__fail(SSLCV_ERR_NOT_FOUND, "index is %lld; branch %lld has %lld heads", (long long)index,
-                           (long long)branch, (long long)(b->num_links - first));
-    }
-    sslcv__retain(b->links[first + index].head);
-    *head = b->links[first + index].head;
-    return SSLCV_OK;
-}
-
-sslcv_status sslcv_trainer_get_loss(sslcv_trainer *trainer, int64_t index, sslcv_loss **loss)
-{
-    const sslcv_status status = sslcv__check(trainer, SSLCV__TRAINER, "trainer");
-
-    if (status != SSLCV_OK) return status;
-    if (!loss) return sslcv__null("loss");
-    if (index < 0 || index >= trainer->num_criteria) {
-        return sslcv__fail(SSLCV_ERR_NOT_FOUND, "index is %lld; the trainer has %lld losses", (long long)index,
-                           (long long)trainer->num_criteria);
-    }
-    sslcv__retain(trainer->criteria[index].loss);
-    *loss = trainer->criteria[index].loss;
-    return SSLCV_OK;
 }

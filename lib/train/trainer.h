@@ -24,12 +24,16 @@
  *
  *     trainer.c  composing, and what can be asked of the parts
  *     plan.c     what is fixed with the composition: who is used, who gets gradients, what a failed step must restore
+ *     parts.c    networks and losses, each once
+ *     momentum.c momentum copies of networks
  *     images.c   views of a batch as what a branch takes
  *     branch.c   branches forward and backward
+ *     join.c     what passes give and take, put together and taken apart
  *     step.c     one step
  *     report.c   hooks, progress, metrics
  *     state.c    the trainer's state, which is the checkpoint
- *     memory.c   how much memory a step takes, and what is done about it
+ *     memory.c   how much memory a step takes
+ *     budget.c   what is done about it
  *     describe.c the composition as text
  *     run.c      the loop, written with public calls
  */
@@ -75,6 +79,8 @@ typedef struct sslcv__link_run {
     int32_t           last_node;
     int32_t           recompute; /* SSLCV__RECOMPUTE_* */
     int32_t           dry;       /* 1: running statistics stay as they are */
+    int32_t           bn_splits; /* groups of batch norm */
+    int32_t           reserved;
 } sslcv__link_run;
 
 typedef struct sslcv__train_pass {
@@ -86,6 +92,9 @@ typedef struct sslcv__train_pass {
 typedef struct sslcv__link {
     sslcv_backbone    *backbone; /* one of the two; a reference */
     sslcv_head        *head;
+    int64_t            in_dim, out_dim; /* of a head */
+    sslcv__object     *runs;     /* the network itself or its momentum copy; borrowed; fixed with the composition */
+    int64_t            pixels;   /* of the map of the last forward; 1 without */
     int64_t            num_passes; /* of this step */
     sslcv__train_pass *passes;     /* one for each view at most */
     sslcv_tensor       output;     /* (V, N, P, D) */
@@ -103,6 +112,8 @@ typedef struct sslcv__branch {
     int32_t       grouping;
     int32_t       head_grouping;
     int32_t       detach;
+    int32_t       bn_splits;
+    int32_t       momentum;
     int64_t       num_links;
     sslcv__link  *links;
     sslcv_tensor  output;       /* (V, N, P, D) of the whole batch */
@@ -135,6 +146,10 @@ typedef struct sslcv__part {
     sslcv_state *state;  /* a window that this trainer keeps */
     int32_t      learns; /* belongs into the optimizer */
     int32_t      trains; /* its running statistics change in a step */
+    void        *copy;   /* its momentum copy; a reference; NULL: no branch runs through it */
+    sslcv_state *copy_state;
+    int32_t      copied; /* a momentum branch names it */
+    int32_t      copy_trains; /* the copy's own running statistics change in a step */
 } sslcv__part;
 
 typedef struct sslcv__parts {
@@ -164,6 +179,7 @@ typedef struct sslcv__speed {
 typedef struct sslcv__figures {
     double loss;
     double learning_rate;
+    double ema_momentum;
     double spread;
     double cosine;
 } sslcv__figures;
@@ -175,6 +191,7 @@ typedef struct sslcv__feed {
     const int64_t      *labels;
     const sslcv_tensor *views; /* of the host; NULL: the loader's current batch */
     int64_t             num_views;
+    const int64_t      *patches; /* of each view of the host's; NULL: 1 */
 } sslcv__feed;
 
 struct sslcv_trainer {
@@ -182,6 +199,7 @@ struct sslcv_trainer {
     sslcv_trainer_options options; /* pointers in it are references, copies or NULL */
     sslcv_schedule        learning_rate;
     sslcv_schedule        weight_decay; /* when options.weight_decay */
+    sslcv_schedule        ema_momentum;
     char                 *checkpoint_path;
 
     int64_t           num_branches;
@@ -210,7 +228,7 @@ struct sslcv_trainer {
     int32_t           has_choice;
     int32_t           is_foretold;    /* memory holds what a step will take */
     int64_t           batch;          /* samples that choice and memory are made for */
-    int64_t         (*view_shapes)[3]; /* of the views chosen: channels, height, width */
+    int64_t         (*view_shapes)[4]; /* of the views chosen: patches, channels, height, width */
     sslcv_memory      memory;
 
     /* The run. */
@@ -220,6 +238,7 @@ struct sslcv_trainer {
     int64_t           epoch, index; /* the next batch */
     int64_t           epoch_steps;  /* batches in this epoch; 0: not known yet */
     int64_t           collapse_epoch; /* of the last COLLAPSE event; -1: none yet */
+    int64_t           ema_step;       /* step that the momentum copies have last moved for; -1: none yet */
     int64_t           healthy;        /* 1: embedding_std has been 0.1 or more */
     double            epoch_loss;     /* sum over this epoch's steps so far */
     int64_t           epoch_losses;   /* their number */
@@ -247,21 +266,40 @@ void         sslcv__trainer_save_statistics(sslcv_trainer *trainer);
 /** Undo what a failed step has done so far: statistics as saved, gradients cleared. */
 void         sslcv__trainer_undo_step(sslcv_trainer *trainer);
 
+/* ---- parts.c ---- */
+
+sslcv__part *sslcv__find_part(const sslcv__parts *parts, const void *handle); /* NULL: none */
+/** Networks and losses with their states, and the copies that momentum branches run through. */
+sslcv_status sslcv__trainer_collect_parts(sslcv_trainer *trainer);
+void         sslcv__trainer_free_parts(sslcv_trainer *trainer);
+
+/* ---- momentum.c ---- */
+
+/** A copy of each network that a momentum branch names. Called once the parts are known. */
+sslcv_status sslcv__trainer_make_copies(sslcv_trainer *trainer);
+/** The copies' momentum in the step under way. */
+sslcv_status sslcv__trainer_ema_momentum(const sslcv_trainer *trainer, double *momentum);
+/** Let the copies move towards their networks; once for each step, however often it is tried. */
+sslcv_status sslcv__trainer_move_copies(sslcv_trainer *trainer, double momentum);
+int          sslcv__trainer_has_copies(const sslcv_trainer *trainer);
+/** Before the host is given a copy: a network like any other has memory for gradients. */
+sslcv_status sslcv__copy_complete(sslcv_state *copy);
+
 /* ---- images.c ---- */
 
 sslcv_status sslcv__buffer_reserve(sslcv_context *context, sslcv__buffer *buffer, int64_t count);
 
-/** One view of the whole batch, (N, C, H, W), any strides. */
+/** One view of the whole batch, (N * P, C, H, W), any strides. */
 sslcv_status sslcv__feed_view(sslcv_trainer *trainer, const sslcv__feed *feed, int64_t view, sslcv_tensor *tensor);
 
 /** Note the shapes of all views that are used. changed: 1 when one is not as it was. */
 sslcv_status sslcv__feed_shapes(sslcv_trainer *trainer, const sslcv__feed *feed, int *changed);
 
-/** A slice of some views of a branch, which have one shape: (count * slice, C, H, W). */
+/** A slice of some views of a branch, which have one shape: (count * slice * P, C, H, W). */
 sslcv_status sslcv__feed_images(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__feed *feed,
                                 const sslcv__slice *slice, const int64_t *members, int64_t count, sslcv_tensor *images);
 
-/** A slice of the views of a branch without backbone: (V, slice, 1, C * H * W), dense. */
+/** A slice of the views of a branch without backbone: (V, slice, P, C * H * W), dense. */
 sslcv_status sslcv__feed_pixels(sslcv_trainer *trainer, sslcv__branch *branch, const sslcv__feed *feed,
                                 const sslcv__slice *slice, sslcv_tensor *pixels);
 
@@ -289,7 +327,32 @@ void         sslcv__branch_empty(sslcv_context *context, sslcv__branch *branch);
 /** Output of a branch in this step: the whole batch's. */
 const sslcv_tensor *sslcv__branch_output(const sslcv_trainer *trainer, int64_t index);
 
+/* ---- join.c ---- */
+
+void sslcv__set_axes(sslcv_tensor *tensor, void *data, int64_t v, int64_t n, int64_t p, int64_t d);
+int  sslcv__gives_map(const sslcv__branch *branch, const sslcv__link *link);
+
+typedef sslcv_status (*sslcv__tape_getter)(const sslcv_tape *tape, sslcv_tensor *tensor);
+
+/**
+ * What the passes of a link give, as one (V, N, P, D): the tape's own memory where one pass gives rows, else copied
+ * into joined.
+ */
+sslcv_status sslcv__join(sslcv_trainer *trainer, const sslcv__branch *branch, sslcv__link *link, int64_t samples,
+                         sslcv__tape_getter get, sslcv__buffer *joined, sslcv_tensor *out);
+
+/** The part of gradient (V, N, P, D) that belongs to a pass, in the order of its output. */
+sslcv_status sslcv__split(sslcv_trainer *trainer, const sslcv__branch *branch, const sslcv__train_pass *pass,
+                          sslcv__link *link, const sslcv_tensor *gradient, sslcv_tensor *out);
+
 /* ---- memory.c ---- */
+
+/** What a step on trainer->batch samples of trainer->view_shapes takes; leaves shapes in the branches' outputs. */
+sslcv_status sslcv__trainer_foretell_memory(sslcv_trainer *trainer, const sslcv__choice *choice, sslcv_memory *memory);
+/** What is held now. */
+void         sslcv__trainer_held_memory(const sslcv_trainer *trainer, sslcv_memory *memory);
+
+/* ---- budget.c ---- */
 
 /**
  * Before a step on this batch: what is to be done about memory is decided, again if the batch is of another shape than
@@ -298,8 +361,6 @@ const sslcv_tensor *sslcv__branch_output(const sslcv_trainer *trainer, int64_t i
  * @return SSLCV_ERR_LIMIT: nothing fits memory_budget; the message has the least that would.
  */
 sslcv_status sslcv__trainer_ready_memory(sslcv_trainer *trainer, const sslcv__feed *feed);
-/** What is held now. */
-void         sslcv__trainer_held_memory(const sslcv_trainer *trainer, sslcv_memory *memory);
 
 /* ---- step.c ---- */
 

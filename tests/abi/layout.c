@@ -219,9 +219,10 @@ LAST(sslcv_batch, labels, 56);
 /* tape.h */
 FIRST(sslcv_pass, struct_size);
 NEXT(sslcv_pass, struct_size, flags);
-NEXT(sslcv_pass, flags, reserved);
-NEXT(sslcv_pass, reserved, stage);
-LAST(sslcv_pass, stage, 24);
+NEXT(sslcv_pass, flags, bn_splits);
+NEXT(sslcv_pass, bn_splits, random);
+NEXT(sslcv_pass, random, stage);
+LAST(sslcv_pass, stage, 32);
 
 /* backbone.h */
 FIRST(sslcv_backbone_options, struct_size);
@@ -283,6 +284,17 @@ NEXT(sslcv_loss_call, flags, reserved);
 NEXT(sslcv_loss_call, reserved, value);
 LAST(sslcv_loss_call, value, 96);
 
+FIRST(sslcv_loss_callbacks, struct_size);
+NEXT(sslcv_loss_callbacks, struct_size, user);
+NEXT(sslcv_loss_callbacks, user, compute);
+NEXT(sslcv_loss_callbacks, compute, begin_epoch);
+NEXT(sslcv_loss_callbacks, begin_epoch, destroy);
+NEXT(sslcv_loss_callbacks, destroy, num_inputs);
+NEXT(sslcv_loss_callbacks, num_inputs, gradient_inputs);
+NEXT(sslcv_loss_callbacks, gradient_inputs, needs_ids);
+NEXT(sslcv_loss_callbacks, needs_ids, needs_labels);
+LAST(sslcv_loss_callbacks, needs_labels, 64);
+
 FIRST(sslcv_loss_info, struct_size);
 NEXT(sslcv_loss_info, struct_size, kind);
 NEXT(sslcv_loss_info, kind, needs_ids);
@@ -296,13 +308,91 @@ LAST(sslcv_loss_info, bytes, 56);
 /* losses.h */
 FIRST(sslcv_info_nce_options, struct_size);
 NEXT(sslcv_info_nce_options, struct_size, temperature);
-NEXT(sslcv_info_nce_options, temperature, reduction);
+NEXT(sslcv_info_nce_options, temperature, queue_size);
+NEXT(sslcv_info_nce_options, queue_size, dim);
+NEXT(sslcv_info_nce_options, dim, seed);
+NEXT(sslcv_info_nce_options, seed, reduction);
 NEXT(sslcv_info_nce_options, reduction, reserved);
-LAST(sslcv_info_nce_options, reserved, 24);
+LAST(sslcv_info_nce_options, reserved, 48);
+
+FIRST(sslcv_nce_bank_options, struct_size);
+NEXT(sslcv_nce_bank_options, struct_size, num_samples);
+NEXT(sslcv_nce_bank_options, num_samples, num_inputs);
+NEXT(sslcv_nce_bank_options, num_inputs, num_negatives);
+NEXT(sslcv_nce_bank_options, num_negatives, dim);
+NEXT(sslcv_nce_bank_options, dim, temperature);
+NEXT(sslcv_nce_bank_options, temperature, bank_momentum);
+NEXT(sslcv_nce_bank_options, bank_momentum, balance);
+NEXT(sslcv_nce_bank_options, balance, epsilon);
+NEXT(sslcv_nce_bank_options, epsilon, seed);
+NEXT(sslcv_nce_bank_options, seed, pairing);
+NEXT(sslcv_nce_bank_options, pairing, estimator);
+NEXT(sslcv_nce_bank_options, estimator, shared_z);
+NEXT(sslcv_nce_bank_options, shared_z, exclude_self);
+NEXT(sslcv_nce_bank_options, exclude_self, unit_init);
+NEXT(sslcv_nce_bank_options, unit_init, bank_dtype);
+NEXT(sslcv_nce_bank_options, bank_dtype, row_weights);
+LAST(sslcv_nce_bank_options, row_weights, 112);
+
+FIRST(sslcv_swapped_options, struct_size);
+NEXT(sslcv_swapped_options, struct_size, dim);
+NEXT(sslcv_swapped_options, dim, num_prototypes);
+NEXT(sslcv_swapped_options, num_prototypes, code_views);
+NEXT(sslcv_swapped_options, code_views, temperature);
+NEXT(sslcv_swapped_options, temperature, epsilon);
+NEXT(sslcv_swapped_options, epsilon, iterations);
+NEXT(sslcv_swapped_options, iterations, queue_size);
+NEXT(sslcv_swapped_options, queue_size, queue_start_epoch);
+NEXT(sslcv_swapped_options, queue_start_epoch, freeze_steps);
+NEXT(sslcv_swapped_options, freeze_steps, hard_steps);
+NEXT(sslcv_swapped_options, hard_steps, seed);
+LAST(sslcv_swapped_options, seed, 96);
+
+FIRST(sslcv_cpc_options, struct_size);
+NEXT(sslcv_cpc_options, struct_size, dim);
+NEXT(sslcv_cpc_options, dim, context_dim);
+NEXT(sslcv_cpc_options, context_dim, rows);
+NEXT(sslcv_cpc_options, rows, columns);
+NEXT(sslcv_cpc_options, columns, first_offset);
+NEXT(sslcv_cpc_options, first_offset, last_offset);
+NEXT(sslcv_cpc_options, last_offset, num_negatives);
+NEXT(sslcv_cpc_options, num_negatives, target_dim);
+NEXT(sslcv_cpc_options, target_dim, score_scale);
+NEXT(sslcv_cpc_options, score_scale, seed);
+NEXT(sslcv_cpc_options, seed, directions);
+NEXT(sslcv_cpc_options, directions, reduction);
+LAST(sslcv_cpc_options, reduction, 96);
+
+FIRST(sslcv_cosine_options, struct_size);
+NEXT(sslcv_cosine_options, struct_size, squared);
+NEXT(sslcv_cosine_options, squared, reduction);
+LAST(sslcv_cosine_options, reduction, 16);
+
+FIRST(sslcv_barlow_twins_options, struct_size);
+NEXT(sslcv_barlow_twins_options, struct_size, off_diagonal);
+LAST(sslcv_barlow_twins_options, off_diagonal, 16);
+
+FIRST(sslcv_vicreg_options, struct_size);
+NEXT(sslcv_vicreg_options, struct_size, weight_invariance);
+NEXT(sslcv_vicreg_options, weight_invariance, weight_variance);
+NEXT(sslcv_vicreg_options, weight_variance, weight_covariance);
+LAST(sslcv_vicreg_options, weight_covariance, 32);
+
+FIRST(sslcv_dino_options, struct_size);
+NEXT(sslcv_dino_options, struct_size, dim);
+NEXT(sslcv_dino_options, dim, student_temperature);
+NEXT(sslcv_dino_options, student_temperature, teacher_temperature);
+NEXT(sslcv_dino_options, teacher_temperature, center_momentum);
+LAST(sslcv_dino_options, center_momentum, 40);
 
 FIRST(sslcv_cross_entropy_options, struct_size);
 NEXT(sslcv_cross_entropy_options, struct_size, label_smoothing);
 LAST(sslcv_cross_entropy_options, label_smoothing, 16);
+
+FIRST(sslcv_binary_cross_entropy_options, struct_size);
+NEXT(sslcv_binary_cross_entropy_options, struct_size, reduction);
+NEXT(sslcv_binary_cross_entropy_options, reduction, reserved);
+LAST(sslcv_binary_cross_entropy_options, reserved, 16);
 
 /* optim.h */
 FIRST(sslcv_optimizer_options, struct_size);
@@ -352,10 +442,12 @@ NEXT(sslcv_branch, backbone, heads);
 NEXT(sslcv_branch, heads, num_heads);
 NEXT(sslcv_branch, num_heads, stage);
 NEXT(sslcv_branch, stage, flags);
-NEXT(sslcv_branch, flags, grouping);
+NEXT(sslcv_branch, flags, bn_splits);
+NEXT(sslcv_branch, bn_splits, grouping);
 NEXT(sslcv_branch, grouping, head_grouping);
-NEXT(sslcv_branch, head_grouping, detach);
-LAST(sslcv_branch, detach, 80);
+NEXT(sslcv_branch, head_grouping, momentum);
+NEXT(sslcv_branch, momentum, detach);
+LAST(sslcv_branch, detach, 88);
 
 FIRST(sslcv_trainer_options, struct_size);
 NEXT(sslcv_trainer_options, struct_size, dataset);
@@ -363,7 +455,8 @@ NEXT(sslcv_trainer_options, dataset, augmenter);
 NEXT(sslcv_trainer_options, augmenter, optimizer);
 NEXT(sslcv_trainer_options, optimizer, learning_rate);
 NEXT(sslcv_trainer_options, learning_rate, weight_decay);
-NEXT(sslcv_trainer_options, weight_decay, checkpoint_path);
+NEXT(sslcv_trainer_options, weight_decay, ema_momentum);
+NEXT(sslcv_trainer_options, ema_momentum, checkpoint_path);
 NEXT(sslcv_trainer_options, checkpoint_path, batch_size);
 NEXT(sslcv_trainer_options, batch_size, epochs);
 NEXT(sslcv_trainer_options, epochs, steps_per_epoch);
@@ -375,9 +468,11 @@ NEXT(sslcv_trainer_options, checkpoint_epochs, checkpoint_seconds);
 NEXT(sslcv_trainer_options, checkpoint_seconds, seed);
 NEXT(sslcv_trainer_options, seed, sampler);
 NEXT(sslcv_trainer_options, sampler, drop_last);
-NEXT(sslcv_trainer_options, drop_last, resume);
+NEXT(sslcv_trainer_options, drop_last, ema_when);
+NEXT(sslcv_trainer_options, ema_when, ema_random_init);
+NEXT(sslcv_trainer_options, ema_random_init, resume);
 NEXT(sslcv_trainer_options, resume, generations);
-LAST(sslcv_trainer_options, generations, 144);
+LAST(sslcv_trainer_options, generations, 160);
 
 FIRST(sslcv_progress, struct_size);
 NEXT(sslcv_progress, struct_size, event);
@@ -406,14 +501,15 @@ FIRST(sslcv_memory, struct_size);
 NEXT(sslcv_memory, struct_size, parameters);
 NEXT(sslcv_memory, parameters, gradients);
 NEXT(sslcv_memory, gradients, optimizer);
-NEXT(sslcv_memory, optimizer, losses);
+NEXT(sslcv_memory, optimizer, momentum_copies);
+NEXT(sslcv_memory, momentum_copies, losses);
 NEXT(sslcv_memory, losses, activations);
 NEXT(sslcv_memory, activations, scratch);
 NEXT(sslcv_memory, scratch, loader);
 NEXT(sslcv_memory, loader, total);
 NEXT(sslcv_memory, total, micro_batch);
 NEXT(sslcv_memory, micro_batch, recomputed_stages);
-LAST(sslcv_memory, recomputed_stages, 88);
+LAST(sslcv_memory, recomputed_stages, 96);
 
 /* method.h */
 FIRST(sslcv_method_options, struct_size);

@@ -103,7 +103,7 @@ static sslcv_status make_step(void *user)
 {
     workload *w = user;
 
-    return sslcv_trainer_step_views(w->trainer, w->images, BENCH_NUM_VIEWS, NULL, NULL, NULL);
+    return sslcv_trainer_step_views(w->trainer, w->images, BENCH_NUM_VIEWS, NULL, NULL, NULL, NULL);
 }
 
 /* What the trainer chose; known once a step has told it the shape of the views. */
@@ -129,10 +129,10 @@ end:
 
 static sslcv_status serve(workload *w)
 {
-    bench_server server = {w, w->context, bench_describe(w->context, "row", BENCH_NUM_VIEWS * w->net.batch), make_step,
-                           look};
+    bench_server server = {w, w->context, NULL, make_step, look, NULL};
     sslcv_status status;
 
+    server.about = bench_describe(w->context, "row", BENCH_NUM_VIEWS * w->net.batch);
     if (!server.about) return SSLCV_ERR_OUT_OF_MEMORY;
     json_object_set_new(server.about, "parameters", json_integer(w->parameters));
     json_object_set_new(server.about, "budget", json_integer(w->budget));

@@ -128,7 +128,7 @@ static void print_json(const workload *w, const bench_layers *layers, double med
 
 static sslcv_status serve(workload *w)
 {
-    const bench_server server = {w, w->context, describe(w), embed, look};
+    const bench_server server = {w, w->context, describe(w), embed, look, NULL};
     const sslcv_status status = bench_serve(&server);
 
     json_decref(server.about);

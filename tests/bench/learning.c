@@ -178,7 +178,7 @@ static sslcv_status make_trainer(const settings *s, experiment *e)
     options.settings = text;
     options.seed = (uint64_t)s->seed;
     TRY(sslcv_method_create(e->context, "simclr", &options, &e->trainer));
-    TRY(sslcv_trainer_get_backbone(e->trainer, 0, &e->backbone));
+    TRY(sslcv_trainer_get_backbone(e->trainer, 0, 0, &e->backbone));
     TRY(sslcv_augmenter_create(e->context, &e->plain));
     TRY(sslcv_augmenter_add_preset(e->plain, "eval-cifar", 0, &e->view, NULL));
     TRY(sslcv_branch_init(&e->branch, sizeof e->branch));
@@ -399,7 +399,7 @@ static sslcv_status run_epoch(void *user)
 
 static sslcv_status serve(const settings *s, experiment *e)
 {
-    bench_server server = {e, e->context, NULL, run_epoch, NULL};
+    bench_server server = {e, e->context, NULL, run_epoch, NULL, NULL};
     sslcv_status status;
 
     e->steps = s->images / BATCH;

@@ -96,9 +96,12 @@ def begin(a):
     torch.manual_seed(1)
 
 
-def describe(a, network, unit, per_step):
+def versions():
     onednn = re.search(r'DNN v([0-9.]+)', torch.__config__.show())
     return {'library': 'PyTorch', 'version': torch.__version__, 'onednn': onednn.group(1) if onednn else 'none',
-            'python': '.'.join(map(str, sys.version_info[:3])), 'unit': unit, 'per_step': per_step,
-            'threads': torch.get_num_threads(), 'precision': a.precision, 'architecture': a.arch, 'width': a.width,
-            'size': a.size, 'layout': a.layout, 'parameters': sum(p.numel() for p in network.parameters())}
+            'python': '.'.join(map(str, sys.version_info[:3])), 'threads': torch.get_num_threads()}
+
+
+def describe(a, network, unit, per_step):
+    return dict(versions(), unit=unit, per_step=per_step, precision=a.precision, architecture=a.arch, width=a.width,
+                size=a.size, layout=a.layout, parameters=sum(p.numel() for p in network.parameters()))

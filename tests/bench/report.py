@@ -24,6 +24,10 @@ def seconds(value):
     return '%.3f' % value if value < 10 else '%.1f' % value
 
 
+def milliseconds(value):
+    return '%.2f' % (1e3 * value) if value < .1 else '%.1f' % (1e3 * value)
+
+
 def spread(values):
     return '%.2f .. %.2f' % (min(values), max(values))
 
@@ -68,13 +72,35 @@ def summary(figures):
     return table(SUMMARY, rows) if rows else ''
 
 
+LOSS_HEAD = ['loss', 'ours, ms', 'against', 'theirs, ms', 'times as fast', 'min .. max', 'peak MiB', 'theirs']
+
+
+def losses(figures):
+    """All losses: value, gradients and what is remembered, a call."""
+    rows = []
+    for workload in figures['workloads']:
+        if workload['kind'] != 'loss' or not workload['programs']:
+            continue
+        ours, peers = workload['programs'][0], workload['programs'][1:]
+        mine = [workload['title'], milliseconds(ours['median_seconds'])]
+        if not peers:
+            rows.append(mine + ['-', '-', '-', '-', mib(ours['peak_bytes']), '-'])
+        for peer in peers:
+            rows.append(mine + [peer['name'], milliseconds(peer['median_seconds']), '%.2f' % peer['median_ratio'],
+                                spread(peer['ratios']), mib(ours['peak_bytes']), mib(peer['peak_bytes'])])
+            mine = ['', '']
+    notes = ['Note, %s: %s.' % (w['title'], note) for w in figures['workloads'] if w['kind'] == 'loss'
+             for note in w['notes']]
+    return '\n\n'.join([table(LOSS_HEAD, rows)] + notes) if rows else ''
+
+
 # ---- one workload ----
 
 def detail(workload, peaks):
     programs = workload['programs']
     parts = []
     if programs:
-        special = {'memory': memory, 'linear': linear, 'first-step': first_step}
+        special = {'memory': memory, 'linear': linear, 'first-step': first_step, 'cost': cost}
         parts.append(special.get(workload['kind'], programs_table)(workload))
         text = roofline(programs[0], peaks)
         if text:
@@ -153,6 +179,17 @@ def first_step(workload):
     return table(['program', 'start to first step, s', 'a later step, s', 'difference, s'], rows)
 
 
+def cost(workload):
+    rows = []
+    for p in workload['programs']:
+        count, held = p['about']['rows'], p['findings']['loss_bytes']
+        rows.append([p['name'], '%d' % count, milliseconds(p['median_seconds']),
+                     '%s .. %s' % (milliseconds(min(p['seconds'])), milliseconds(max(p['seconds']))),
+                     '%.1f' % (1e9 * p['median_seconds'] / count) if p['about']['loss'] == 'moco' else '-',
+                     '%.1f' % (held / 1048576), '%.0f' % (held / count), mib(p['peak_bytes'])])
+    return table(['loss', 'rows', 'ms a call', 'min .. max', 'ns a row', 'holds MiB', 'bytes a row', 'peak MiB'], rows)
+
+
 # ---- the whole ----
 
 def versions(figures):
@@ -194,15 +231,23 @@ def text(figures):
         parts += [summary(figures), 'Times are medians; "times as fast" is the median of the ratios within a round, '
                   'item for item.\n"limits": percent of a step of ours in convolutions / in passes bound by memory / '
                   'in everything else.']
+    if losses(figures):
+        parts.append('Losses: value, gradients and what is remembered, a call\n' + losses(figures))
     for workload in figures['workloads']:
-        if workload['kind'] in ('memory', 'linear', 'first-step') and workload['programs']:
+        if workload['kind'] in ('memory', 'linear', 'first-step', 'cost') and workload['programs']:
             parts.append(workload['title'] + '\n' + detail(workload, figures['machine']))
     return '\n\n'.join(parts)
 
 
 def blocks(figures):
-    found = {'machine': machine(figures), 'summary': summary(figures)}
+    found = {'summary': summary(figures), 'losses': losses(figures)}
+    if found['summary']:
+        found['machine'] = machine(figures)
+    if found['losses']:  # measured in a run of their own
+        found['losses'] += '\n\n' + machine(figures)
     for workload in figures['workloads']:
+        if workload['kind'] == 'loss':
+            continue
         found[workload['name']] = detail(workload, figures['machine'])
     return {name: body for name, body in found.items() if body}
 

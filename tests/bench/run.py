@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """All benchmarks: ours beside PyTorch, ONNX Runtime and torchvision on the same work, alternating in one run.
 
-    run.py [--build build/bench] [--only r18-f32,embed-r18] [--rounds 5] [--data DIR] [--script FILE]
+    run.py [--build build/bench] [--only r18-f32,losses] [--rounds 5] [--data DIR] [--script FILE]
            [--json FILE] [--markdown [FILE]]
     run.py --from FILE --markdown [FILE]
 
@@ -29,16 +29,18 @@ import time
 
 import report
 from servers import NOT_HERE, Ended, alternate, find_pythons
-from workloads import WORKLOADS, Setting
+from workloads import WORKLOADS, Setting, available_bytes
 
 WARM_UP, HEAT_STEPS = 1, 2
+VALUES_AGREE = .05  # of a loss, ours and theirs: but for what is drawn they agree to six digits
 SHARES = .75, .5, .35, .25  # of what is planned without a limit
 
 
 def arguments():
     p = argparse.ArgumentParser(description='benchmarks beside PyTorch, ONNX Runtime and torchvision')
     p.add_argument('--build', default='build/bench', help='folder of our programs; default build/bench')
-    p.add_argument('--only', help='workloads, parted by commas; default all: ' + ' '.join(w.name for w in WORKLOADS))
+    p.add_argument('--only', help='workloads, parted by commas; default all: %s; losses: the last %d' % (
+        ' '.join(w.name for w in WORKLOADS), sum(w.family == 'losses' for w in WORKLOADS)))
     p.add_argument('--rounds', type=int, default=5)
     p.add_argument('--threads', type=int, default=0, help='default 0: as many as processors')
     p.add_argument('--data', help="folder of CIFAR-10's binary files, for the epoch")
@@ -118,6 +120,23 @@ class Bench:
             program.finish()
         return programs
 
+    def loss(self, ours, peers, rounds):
+        programs = self.against(ours, peers, rounds)
+        for peer in programs[1:]:
+            mine, theirs = programs[0].about['value'], peer.about['value']
+            if abs(theirs - mine) > VALUES_AGREE * abs(mine):
+                self.note('values differ: %g, of %s %g' % (mine, peer.name, theirs))
+        return programs
+
+    def cost(self, ours, peers, rounds):
+        self.note('%.1f GiB of memory were free' % (available_bytes() / 2 ** 30))
+        programs = [p for p in map(self.started, ours) if p]
+        alternate(programs, rounds, self.say)
+        for program in programs:
+            program.look()
+            program.finish()
+        return programs
+
     def epoch(self, ours, peers, rounds):
         if not ours:
             self.note('left out: the epoch, as --data names no folder of CIFAR-10 files')
@@ -187,7 +206,7 @@ class Bench:
         finally:
             for program in ours + peers:
                 program.close()
-        compared = workload.kind in ('against', 'epoch', 'memory')
+        compared = workload.kind in ('against', 'epoch', 'memory', 'loss')
         return {'name': workload.name, 'title': workload.title, 'kind': workload.kind, 'notes': self.notes,
                 'load_before': load, 'run_seconds': time.time() - began,
                 'programs': [p.result(programs[0] if compared else None) for p in programs],
@@ -215,8 +234,9 @@ def machine(a):
 
 
 def selected(names):
-    chosen = [w for w in WORKLOADS if not names or w.name in names.split(',')]
-    unknown = set(names.split(',') if names else []) - {w.name for w in WORKLOADS}
+    wanted = set(names.split(',') if names else [])
+    chosen = [w for w in WORKLOADS if not wanted or {w.name, w.family} & wanted]
+    unknown = wanted - {name for w in WORKLOADS for name in (w.name, w.family)}
     if unknown:
         sys.exit('run.py: no workload %s; there are %s' % (', '.join(sorted(unknown)),
                                                            ', '.join(w.name for w in WORKLOADS)))

@@ -277,7 +277,7 @@ end:
 
 static sslcv_status serve(workload *w)
 {
-    const bench_server server = {w, w->context, describe(w), make_step, look};
+    const bench_server server = {w, w->context, describe(w), make_step, look, NULL};
     const sslcv_status status = bench_serve(&server);
 
     json_decref(server.about);

@@ -6,6 +6,8 @@ from servers import TUNED_MALLOC, OneShot, Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LAYOUTS = 'contiguous', 'channels_last'
+# OpenBLAS's threads otherwise wait actively for 2^26 cycles after each product, beside those of OpenMP.
+RESTING_BLAS = {'OPENBLAS_THREAD_TIMEOUT': '4'}
 RESNET18 = ['--arch', 'resnet18', '--stem', 'cifar', '--size', '32']
 RESNET50 = ['--arch', 'resnet50', '--stem', 'imagenet', '--size', '224']
 
@@ -29,10 +31,10 @@ class Setting:
 
 
 class Workload:
-    """kind tells run.py how to measure, and report.py how to show it."""
+    """kind tells run.py how to measure, and report.py how to show it; family is another name to choose it by."""
 
-    def __init__(self, name, title, kind, make, per_round=1):
-        self.name, self.title, self.kind, self.make, self.per_round = name, title, kind, make, per_round
+    def __init__(self, name, title, kind, make, family=''):
+        self.name, self.title, self.kind, self.make, self.family = name, title, kind, make, family
 
 
 def tuned():
@@ -129,6 +131,52 @@ def first_step(s):
             s.ours('step', RESNET18 + ['--batch', '128'], 'ResNet-18/CIFAR, 256 rows')], []
 
 
+def loss(name, *rivals):
+    """Rivals are ways of writing it in PyTorch, parted by spaces: each text is a row, for which the fastest stands."""
+    def make(s):
+        peers = []
+        for python in s.pythons:
+            pytorch = 'PyTorch %s' % python.version
+
+            def add(group, ways, environment, addition=''):
+                for way in ways:
+                    described = ', '.join(filter(None, [group, way if way not in group else '', addition]))
+                    arguments = ['--loss', name, '--threads', str(s.threads)] + (['--way', way] if way else [])
+                    peers.append(s.peer(python, 'pytorch_losses.py', arguments, described, group, environment))
+
+            for ways in map(str.split, rivals):
+                group = pytorch + (', ' + ways[0] if len(rivals) > 1 else '')
+                add(group, ways or [''], tuned())
+                add(group, ways or [''], dict(tuned(), **RESTING_BLAS), 'BLAS rests')
+            add(pytorch + ', as it comes', rivals[0].split()[:1] or [''], {})
+        return [s.ours('losses', ['--loss', name])], peers
+    return make
+
+
+def available_bytes():
+    with open('/proc/meminfo') as file:
+        return next(1024 * int(line.split()[1]) for line in file if line.startswith('MemAvailable:'))
+
+
+def loss_cost(s):
+    """All stay alive and alternate: together they may take half of the free memory, what does not fit is left out."""
+    room, programs = available_bytes() // 2, []
+
+    def add(rows, dtype, arguments, title):
+        nonlocal room
+        size = rows * 128 * (4 if dtype == 'f32' else 2)
+        if size <= room:
+            room -= size
+            programs.append(s.ours('losses', arguments + ['--dtype', dtype], title))
+
+    for rows in 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20:
+        add(rows, 'f32', ['--loss', 'moco', '--queue', str(rows)], 'InfoNCE, queue')
+    for dtype in 'f32', 'bf16':
+        for rows in 10 ** 4, 10 ** 5, 10 ** 6, 10 ** 7:
+            add(rows, dtype, ['--loss', 'nce', '--bank', str(rows)], 'NCE, bank in %s' % dtype)
+    return programs, []
+
+
 WORKLOADS = [
     Workload('r18-f32', 'ResNet-18/CIFAR, training step, 256 rows, f32', 'against',
              step(RESNET18, 128, 'f32', as_it_comes=True)),
@@ -148,4 +196,19 @@ WORKLOADS = [
              budget(RESNET50, 8)),
     Workload('linear', 'Is the time of a step linear? ResNet-18/CIFAR, f32', 'linear', linear),
     Workload('first-step', 'Time to the first step, f32', 'first-step', first_step),
+    Workload('nt-xent', 'NT-Xent, 2 views of 512 x 128', 'loss', loss('nt-xent', ''), 'losses'),
+    Workload('moco', 'InfoNCE, 256 x 128, queue of 65,536 (MoCo)', 'loss', loss('moco', 'cat logsumexp'), 'losses'),
+    Workload('nce', 'NCE, 256 x 128, 4,096 of a bank of 50,000 (InstDisc)', 'loss',
+             loss('nce', 'gathered', 'all-rows'), 'losses'),
+    Workload('sinkhorn', 'Sinkhorn, 512 x 3,000, 3 iterations', 'loss', loss('sinkhorn', 'published', 'vectors'),
+             'losses'),
+    Workload('swav', 'SwAV, 2 views of 256 x 128, 3,000 prototypes', 'loss', loss('swav', 'published', 'vectors'),
+             'losses'),
+    Workload('cpc', 'CPC, 32 grids of 7 x 7 x 256, 5 offsets, 16 negatives', 'loss',
+             loss('cpc', 'product bmm all-rows'), 'losses'),
+    Workload('barlow-twins', 'Barlow Twins, 2 views of 256 x 2,048', 'loss', loss('barlow-twins', 'published sums'),
+             'losses'),
+    Workload('vicreg', 'VICReg, 2 views of 256 x 2,048', 'loss', loss('vicreg', 'published sums'), 'losses'),
+    Workload('dino', 'DINO, 2 views of 64 x 65,536', 'loss', loss('dino', ''), 'losses'),
+    Workload('loss-cost', 'Is the cost linear in queue and bank? 256 x 128, f32', 'cost', loss_cost, 'losses'),
 ]

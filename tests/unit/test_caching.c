@@ -303,7 +303,7 @@ START_TEST(test_statistics_are_recorded_once)
         add_loss(&r, r.contrast, continue_branch(&r, source, r.projection, 0, 0), 1.0);
     }
     make_rig(&s, &o);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL));
+    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
     ck_assert_int_eq(batches_tracked(&r), 3);
 
     OK(sslcv_tape_create(s.context, &tape));
@@ -337,10 +337,10 @@ START_TEST(test_failed_step_changes_nothing)
 
     make_simclr(&r, &o);
     make_views(&v, SIDE);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL));
+    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
     before = read_backbone(&r, SSLCV_ROLE_ALL);
     v.pixels[1][BATCH * PIXELS - 1] = NAN;
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL), SSLCV_ERR_NUMERIC, "images");
+    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_NUMERIC, "images");
     ck_assert(equal(before, read_backbone(&r, SSLCV_ROLE_ALL)));
     ck_assert_int_eq(batches_tracked(&r), 3);
     free_rig(&r);

@@ -329,6 +329,7 @@ START_TEST(embed_refuses)
     REFUSE(first, COUNT, SSLCV_ERR_NOT_FOUND, "embed.first is 13 and embed.count 0; the data set has 13");
     REFUSE(count, COUNT + 1, SSLCV_ERR_NOT_FOUND, "embed.count 14");
     REFUSE_BRANCH(source, 0, SSLCV_ERR_INVALID_ARGUMENT, "branch.source is 0");
+    REFUSE_BRANCH(momentum, 1, SSLCV_ERR_INVALID_ARGUMENT, "branch.momentum is 1; must be 0 to embed");
     REFUSE_BRANCH(flags, SSLCV_PASS_TRAIN, SSLCV_ERR_INVALID_ARGUMENT,
                   "branch.flags is 1; must be 0 or SSLCV_PASS_MAP");
     REFUSE_BRANCH(flags, SSLCV_PASS_MAP, SSLCV_ERR_INVALID_ARGUMENT, "without a backbone");

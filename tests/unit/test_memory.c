@@ -165,22 +165,22 @@ START_TEST(test_budget_for_growing_batches)
     make_simclr(&r, &o);
     make_views(&v, SIDE);
     for (i = 0; i < 2; i++) v.tensors[i].shape[0] = 4;
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL));
+    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
     small = get_memory(&r);
     free_rig(&r);
     o.memory_budget = small.total + small.activations / 4;
     make_simclr(&r, &o);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL));
+    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
     small = get_memory(&r);
     ck_assert_int_eq(small.micro_batch, 4);
     ck_assert_int_eq(small.recomputed_stages, 0);
     for (i = 0; i < 2; i++) v.tensors[i].shape[0] = BATCH;
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL));
+    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
     large = get_memory(&r);
     ck_assert(large.micro_batch < BATCH || large.recomputed_stages > 0);
     ck_assert_int_le(large.total, o.memory_budget);
     for (i = 0; i < 2; i++) v.tensors[i].shape[0] = 4;
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL));
+    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
     again = get_memory(&r);
     ck_assert_int_le(again.total, o.memory_budget);
     free_rig(&r);
@@ -197,14 +197,14 @@ START_TEST(test_budget_for_other_shapes)
 
     make_views(&v, SIDE);
     make_simclr(&r, &o);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL));
+    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
     equal_views = get_memory(&r);
     free_rig(&r);
     o.memory_budget = equal_views.total + 2 * BATCH * PIXELS * 4; /* had the views not lain together */
     make_simclr(&r, &o);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL));
+    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
     v.tensors[1].shape[2] = v.tensors[1].shape[3] = SIDE / 2;
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL));
+    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
     other_views = get_memory(&r);
     ck_assert_int_le(other_views.total, o.memory_budget);
     ck_assert_int_eq(other_views.micro_batch, BATCH);

@@ -31,7 +31,7 @@ static void run_trainer(sslcv_trainer *trainer, trace *t)
         OK(sslcv_trainer_step(trainer, &progress));
         t->losses[i] = progress.loss;
     }
-    OK(sslcv_trainer_get_backbone(trainer, 0, &backbone));
+    OK(sslcv_trainer_get_backbone(trainer, 0, 0, &backbone));
     read_backbone(backbone, t);
     sslcv_backbone_destroy(backbone);
 }
@@ -318,7 +318,7 @@ START_TEST(test_presets)
     ck_assert(progress.learning_rate == 0.0);
     OK(sslcv_trainer_step(trainer, &progress));
     CLOSE(progress.learning_rate, 0.3 * BATCH / 256 / 30, 1e-12);
-    OK(sslcv_trainer_get_head(trainer, 0, 0, &head));
+    OK(sslcv_trainer_get_head(trainer, 0, 0, 0, &head));
     info.struct_size = sizeof info;
     OK(sslcv_head_get_info(head, &info));
     /* 32 -> 32 -> 32 -> 128 without biases; two norms of two, one of scale alone */
@@ -347,7 +347,7 @@ START_TEST(test_channels_of_the_data)
     sslcv_trainer *trainer;
 
     OK(make_method(context, "simclr", grey, NULL, small, 1, &trainer));
-    OK(sslcv_trainer_get_backbone(trainer, 0, &backbone));
+    OK(sslcv_trainer_get_backbone(trainer, 0, 0, &backbone));
     info.struct_size = sizeof info;
     OK(sslcv_backbone_get_info(backbone, &info));
     ck_assert_int_eq(info.channels, 1);
@@ -376,7 +376,7 @@ START_TEST(test_given_parts)
     o.augmenter = p.augmenter;
     o.settings = "batch=8 epochs=1";
     OK(sslcv_method_create(context, "simclr", &o, &trainer));
-    OK(sslcv_trainer_get_backbone(trainer, 0, &backbone));
+    OK(sslcv_trainer_get_backbone(trainer, 0, 0, &backbone));
     ck_assert(backbone == p.backbone);
     sslcv_backbone_destroy(backbone);
     OK(sslcv_trainer_run(trainer, 0));
@@ -414,9 +414,10 @@ START_TEST(test_without_data)
     FAILS(make_method(context, "simclr", NULL, NULL, small, 1, &trainer), SSLCV_ERR_INVALID_ARGUMENT,
           "trainer.steps_per_epoch is 0");
     OK(make_method(context, "simclr", NULL, NULL, "epochs=1 steps_per_epoch=2 width=0.125", 1, &trainer));
-    OK(sslcv_trainer_step_views(trainer, views, 2, NULL, NULL, NULL));
-    OK(sslcv_trainer_step_views(trainer, views, 2, NULL, NULL, NULL));
-    FAILS(sslcv_trainer_step_views(trainer, views, 2, NULL, NULL, NULL), SSLCV_ERR_STATE, "all 1 epochs are done");
+    OK(sslcv_trainer_step_views(trainer, views, 2, NULL, NULL, NULL, NULL));
+    OK(sslcv_trainer_step_views(trainer, views, 2, NULL, NULL, NULL, NULL));
+    FAILS(sslcv_trainer_step_views(trainer, views, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_STATE,
+          "all 1 epochs are done");
     sslcv_trainer_destroy(trainer);
     sslcv_context_destroy(context);
 }

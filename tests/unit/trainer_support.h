@@ -55,6 +55,9 @@ typedef struct rig_options {
     int32_t keep_last; /* drop_last 0, batches of 9 */
     int32_t precision;
     int64_t micro_batch, memory_budget;
+    const sslcv_schedule *ema;
+    int32_t ema_when;
+    int32_t ema_random_init;
     sslcv_log_fn log;
     void *log_user;
 } rig_options;
@@ -157,6 +160,9 @@ static inline sslcv_status make_trainer(rig *r, const rig_options *o)
     t.resume = o->resume;
     t.micro_batch = o->micro_batch;
     t.memory_budget = o->memory_budget;
+    t.ema_momentum = o->ema;
+    t.ema_when = o->ema_when;
+    t.ema_random_init = o->ema_random_init;
     return sslcv_trainer_create(r->context, &t, &r->trainer);
 }
 
