@@ -33,6 +33,11 @@ enum sslcv_pass_flag {
     SSLCV_PASS_INPUT_GRADIENT = 16 /* a backbone gives the gradient with respect to its images too (heads always do) */
 };
 
+/**
+ * bn_splits must divide the images of a TRAIN pass (of heads: the rows), and leave each group more than one value a
+ * channel. Where no batch norm takes statistics of the batch, bn_splits, SHUFFLE and random change nothing; nor do
+ * SHUFFLE and random with bn_splits 1.
+ */
 typedef struct sslcv_pass {
     size_t      struct_size;
     int32_t     flags;     /* sum of SSLCV_PASS_*; default TRAIN + GRADIENT; 0: evaluation */

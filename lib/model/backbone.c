@@ -271,8 +271,8 @@ sslcv_status sslcv_backbone_forward(sslcv_backbone *backbone, const sslcv_tensor
     SSLCV__TRY(check_images(backbone, images));
     SSLCV__TRY(sslcv__pass_read(pass, &p));
     SSLCV__TRY(sslcv__backbone_find_stage(backbone, p.stage, &stage));
-    status = sslcv__tape_forward(tape, &backbone->object, &backbone->net, images, "images", p.flags,
-                                 backbone->stage_ends[stage]);
+    status =
+        sslcv__tape_forward(tape, &backbone->object, &backbone->net, images, "images", &p, backbone->stage_ends[stage]);
 end:
     return status;
 }

@@ -101,8 +101,8 @@ sslcv_status sslcv_head_forward(sslcv_head *head, const sslcv_tensor *input, con
     SSLCV__TRY(check_input(head, input));
     SSLCV__TRY(sslcv__pass_read(pass, &p));
     if (p.stage) return sslcv__invalid("pass.stage is \"%s\"; heads have no stages, it must be NULL", p.stage);
-    status = sslcv__tape_forward(tape, &head->object, &head->net, input, "input",
-                                 p.flags & ~(SSLCV_PASS_MAP | SSLCV_PASS_INPUT_GRADIENT), head->net.num_nodes - 1);
+    p.flags &= ~(SSLCV_PASS_MAP | SSLCV_PASS_INPUT_GRADIENT);
+    status = sslcv__tape_forward(tape, &head->object, &head->net, input, "input", &p, head->net.num_nodes - 1);
 end:
     return status;
 }

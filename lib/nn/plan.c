@@ -22,13 +22,25 @@ static uint64_t frozen_digest(const sslcv__net *net)
     return (digest ^ (uint64_t)net->frozen_stages) * 1099511628211u;
 }
 
+/* Does any batch norm up to last_node take statistics of its batch? */
+static int measures(const sslcv__net *net, int32_t flags, int32_t last_node)
+{
+    int32_t i;
+
+    for (i = 0; i <= last_node && flags & SSLCV_PASS_TRAIN; i++) {
+        if (net->nodes[i].kind == SSLCV__NODE_BATCH_NORM && net->nodes[i].stage >= net->frozen_stages) return 1;
+    }
+    return 0;
+}
+
 void sslcv__plan_key_init(sslcv__plan_key *key, const sslcv__net *net, const int64_t shape[4], int32_t flags,
-                          int32_t last_node, int32_t recompute)
+                          int32_t bn_splits, int32_t last_node, int32_t recompute)
 {
     memset(key, 0, sizeof *key);
     key->net = net;
     memcpy(key->shape, shape, sizeof key->shape);
-    key->flags = flags;
+    key->flags = flags & ~SSLCV_PASS_SHUFFLE;
+    key->groups = measures(net, flags, last_node) ? bn_splits : 1;
     key->last_node = last_node;
     key->frozen = frozen_digest(net);
     key->recompute = recompute;
@@ -124,6 +136,8 @@ void sslcv__plan_operand(sslcv__plan *plan, int32_t index, int32_t buffer)
 sslcv_status sslcv__plan_norm_shape(sslcv__plan *plan, const sslcv__value *value)
 {
     sslcv__step *step = &plan->steps[plan->num_steps - 1];
+    const int is_norm = step->kind == SSLCV__STEP_NORM || step->kind == SSLCV__STEP_NORM_BACKWARD;
+    const int split = is_norm && !sslcv__node_given_statistics(plan, step->node);
     sslcv__layout_form form;
     int64_t bytes;
     int32_t buffer;
@@ -137,7 +151,7 @@ sslcv_status sslcv__plan_norm_shape(sslcv__plan *plan, const sslcv__value *value
                                       .batch_stride = form.batch_stride,
                                       .block_stride = form.block_stride,
                                       .pixel_stride = form.pixel_stride,
-                                      .groups = 1,
+                                      .groups = split ? plan->key.groups : 1,
                                       .bf16 = sslcv__layout_dtype(value->layout) == SSLCV_BF16};
     bytes = sslcv__norm_scratch_bytes(&step->shape);
     if (bytes == 0) return SSLCV_OK;
@@ -322,16 +336,24 @@ void sslcv__plan_decide(sslcv__plan *plan)
     for (i = 0; i < plan->num_nodes; i++) plan->values[i].dropped = is_dropped(plan, i);
 }
 
+static sslcv_status check_groups(const sslcv__plan_key *key)
+{
+    if (key->shape[0] % key->groups == 0) return SSLCV_OK;
+    return sslcv__invalid("bn_splits is %d; must divide the %s of the pass, which are %lld", key->groups,
+                          key->net->rows ? "rows" : "images", (long long)key->shape[0]);
+}
+
 sslcv_status sslcv__plan_create(const sslcv__plan_key *key, sslcv__plan **out)
 {
     sslcv_context *context = key->net->context;
     sslcv__plan *plan;
-    sslcv_status status = sslcv__alloc_array(context, 1, sizeof *plan, (void **)&plan);
+    sslcv_status status = check_groups(key);
 
+    if (status == SSLCV_OK) status = sslcv__alloc_array(context, 1, sizeof *plan, (void **)&plan);
     if (status != SSLCV_OK) return status;
     plan->key = *key;
     plan->context = context;
-    plan->input = plan->output = plan->diff_output = plan->diff_input = -1;
+    plan->input = plan->output = plan->diff_output = plan->diff_input = plan->order = plan->plain_output = -1;
     plan->dtype = key->net->rows || context->precision != SSLCV_PRECISION_BF16 ? SSLCV_F32 : SSLCV_BF16;
     SSLCV__TRY(copy_nodes(plan));
     index_consumers(plan);
@@ -409,7 +431,7 @@ end:
     return status;
 }
 
-float *sslcv__plan_input(const sslcv__plan *plan)
+const float *sslcv__plan_input(const sslcv__plan *plan)
 {
     return sslcv__plan_memory(plan, plan->input);
 }
@@ -418,11 +440,6 @@ const float *sslcv__plan_output(const sslcv__plan *plan, int64_t shape[4])
 {
     memcpy(shape, plan->values[plan->num_nodes - 1].shape, 4 * sizeof *shape);
     return sslcv__plan_memory(plan, plan->output);
-}
-
-float *sslcv__plan_diff_output(const sslcv__plan *plan)
-{
-    return sslcv__plan_memory(plan, plan->diff_output);
 }
 
 const float *sslcv__plan_diff_input(const sslcv__plan *plan)

@@ -12,10 +12,15 @@
  *     ---------------------------------------------------------
  *     one arena, offsets by first fit, largest first
  *
+ * With split batch norm rows stand in an order of the plan's own (plan_order.c). All that goes in and comes out is in
+ * the caller's.
+ *
  * Running a plan creates and allocates nothing. The tape owns the arena's memory and lends it to its plans.
  */
 #ifndef SSLCV__PLAN_H
 #define SSLCV__PLAN_H
+
+#include <sslcv/tensor.h>
 
 #include "nn/net.h"
 
@@ -33,19 +38,20 @@ enum { SSLCV__PASS_DRY = 1 << 16 }; /* beside SSLCV_PASS_TRAIN: running statisti
 typedef struct sslcv__plan_key {
     const sslcv__net *net;
     int64_t shape[4];  /* of the input; rows: (N, D, 1, 1) */
-    int32_t flags;     /* SSLCV_PASS_* */
+    int32_t flags;     /* SSLCV_PASS_* but SHUFFLE */
     int32_t last_node; /* the pass stops behind it */
     uint64_t frozen;   /* digest of what is frozen */
     int32_t recompute; /* sum of SSLCV__RECOMPUTE_* */
-    int32_t reserved;
+    int32_t groups;    /* that batch norms take their statistics of; 1 where none takes any */
 } sslcv__plan_key;
 
-/** Fills net's part: the digest. */
+/** Fills net's part: the digest, and whether bn_splits matter. */
 void sslcv__plan_key_init(sslcv__plan_key *key, const sslcv__net *net, const int64_t shape[4], int32_t flags,
-                          int32_t last_node, int32_t recompute);
+                          int32_t bn_splits, int32_t last_node, int32_t recompute);
 
 /**
- * @return SSLCV_ERR_LIMIT (image too small for the strides; one value a channel in a batch norm in training).
+ * @return SSLCV_ERR_LIMIT (image too small for the strides; one value a channel in a batch norm in training, or in a
+ *         group of it); SSLCV_ERR_INVALID_ARGUMENT (groups do not divide the rows).
  */
 sslcv_status sslcv__plan_create(const sslcv__plan_key *key, sslcv__plan **out);
 void sslcv__plan_free(sslcv__plan *plan); /* NULL is accepted */
@@ -58,9 +64,15 @@ int64_t sslcv__plan_constant_bytes(const sslcv__plan *plan); /* folded weights, 
 /** Give the plan its memory, arena_bytes of it aligned to 64. Again when the tape's memory has moved. */
 sslcv_status sslcv__plan_place(sslcv__plan *plan, char *arena);
 
-float *sslcv__plan_input(const sslcv__plan *plan);                        /* dense, to be filled before forward */
+/**
+ * Fill the input. The first axes of the tensor count rows: one of images, all but the last of rows.
+ *
+ * @param shuffle With groups: rows make them up at random, keyed by random. Else group g is rows g, g + groups ...
+ */
+void sslcv__plan_set_input(sslcv__plan *plan, const sslcv_tensor *input, int shuffle, uint64_t random);
+const float *sslcv__plan_input(const sslcv__plan *plan);                    /* dense, in the plan's order */
 const float *sslcv__plan_output(const sslcv__plan *plan, int64_t shape[4]); /* dense: (N, D, 1, 1) or (N, D, h, w) */
-float *sslcv__plan_diff_output(const sslcv__plan *plan);                    /* to be filled before backward */
+void sslcv__plan_set_diff_output(sslcv__plan *plan, const float *diff);     /* before backward */
 const float *sslcv__plan_diff_input(const sslcv__plan *plan);               /* NULL: the plan has none */
 
 /**

@@ -388,7 +388,7 @@ static sslcv_status build_diff_output(sslcv__plan *plan)
     SSLCV__TRY(sslcv__plan_buffer(plan, sslcv__layout_bytes(last->layout), &plan->diff_output));
     /* Filled between the halves: alive from the first backward step on. */
     plan->buffers[plan->diff_output].first = plan->buffers[plan->diff_output].last = plan->num_steps;
-    if (plan->output == last->buffer) {
+    if (plan->plain_output == last->buffer) {
         last->gradients[0] = plan->diff_output;
         return SSLCV_OK;
     }
@@ -416,11 +416,12 @@ sslcv_status sslcv__plan_build_backward(sslcv__plan *plan)
         build b = {plan, 0, &plan->nodes[0], &plan->values[0], NULL};
 
         SSLCV__TRY(join(&b, b.value));
-        plan->diff_input = b.value->gradients[0];
+        SSLCV__TRY(sslcv__plan_put_back(plan, b.node, b.value, b.value->gradients[0], &plan->diff_input));
     }
     /* Both are the caller's to read after the last step; a pass may also be read again after its backward. */
     sslcv__plan_touch(plan, plan->diff_input);
     sslcv__plan_touch(plan, plan->output);
+    sslcv__plan_touch(plan, plan->order);
 end:
     return status;
 }

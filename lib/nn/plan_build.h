@@ -4,6 +4,7 @@
  *     plan.c           buffers, steps, life, memory
  *     plan_forward.c   steps of a layer forward; also those that compute a value again in the backward half
  *     plan_backward.c  steps of a layer backward
+ *     plan_order.c     the order of rows, for split batch norm
  *     plan_fold.c      convolutions that take the batch norm behind them into their weights (inference)
  *     plan_run.c       running steps
  *     arena.c          places in memory
@@ -30,7 +31,8 @@ typedef enum sslcv__step_kind {
     SSLCV__STEP_LINEAR_DATA,        /* 1 <- 0 weight */
     SSLCV__STEP_LINEAR_WEIGHTS,     /* gradient <- + 1' 0 */
     SSLCV__STEP_NORMALIZE,          /* 1 <- unit(0); 2: norms */
-    SSLCV__STEP_NORMALIZE_BACKWARD  /* 3 <- from 0: unit rows, 1: norms, 2: gradient */
+    SSLCV__STEP_NORMALIZE_BACKWARD, /* 3 <- from 0: unit rows, 1: norms, 2: gradient */
+    SSLCV__STEP_PUT_BACK            /* 1 <- 0 with rows as the caller has them; 2: the plan's order */
 } sslcv__step_kind;
 
 /** Operands of the norm steps; what one does not need is -1. */
@@ -60,7 +62,7 @@ typedef struct sslcv__step {
     int32_t buffers[SSLCV__STEP_BUFFERS]; /* -1: none */
     void *memory[SSLCV__STEP_BUFFERS];    /* their places in the arena */
     int64_t count;                        /* of elements; rows of matrices */
-    sslcv__norm_shape shape;              /* norms, means: how images lie */
+    sslcv__norm_shape shape;              /* norms, means: how images lie; PUT_BACK: its batch is the rows */
     int32_t bf16;                         /* ADD_RELU ... SUM: elements are bf16 */
     int32_t measures;                     /* NORM: computes mean and variance first */
     sslcv__norm_mask mask;                /* NORM_BACKWARD */
@@ -119,6 +121,8 @@ struct sslcv__plan {
     int64_t arena_bytes, scratch_bytes; /* scratch: the largest of one step, within the arena */
     char *arena;
     int32_t input, output, diff_output, diff_input; /* buffers; -1: none */
+    int32_t order;                                  /* of rows, int64_t; -1: the caller's */
+    int32_t plain_output;                           /* output in the plan's order; output itself where that is none */
     sslcv__fold *folds;
     int64_t num_folds;
     uint64_t folded_version; /* of the variables, when folds were made; 0: not yet */
@@ -150,6 +154,12 @@ sslcv_status sslcv__plan_build_forward(sslcv__plan *plan);
 /** In the backward half: steps that compute node's value again, and all it needs that is not there. */
 sslcv_status sslcv__plan_need(sslcv__plan *plan, int32_t node);
 sslcv_status sslcv__plan_build_backward(sslcv__plan *plan);
+
+/** With groups: a buffer for the order, alive all the time; and a step that puts rows back into the caller's order. */
+sslcv_status sslcv__plan_build_order(sslcv__plan *plan);
+sslcv_status sslcv__plan_put_back(sslcv__plan *plan, const sslcv__node *node, const sslcv__value *value, int32_t buffer,
+                                  int32_t *result);
+void sslcv__plan_run_put_back(const sslcv__step *step);
 
 /** Before forward is built: which values need a gradient, which are absorbed, folded, dropped. */
 void sslcv__plan_decide(sslcv__plan *plan);

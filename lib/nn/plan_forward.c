@@ -61,6 +61,7 @@ static sslcv_status build_input(build *b)
     b->plan->input = b->value->buffer;
     b->plan->buffers[b->value->buffer].first = 0; /* filled before the first step */
     b->plan->buffers[b->value->buffer].last = 0;
+    SSLCV__TRY(sslcv__plan_build_order(b->plan));
 end:
     return status;
 }
@@ -112,10 +113,11 @@ end:
     return status;
 }
 
-/* Mean and variance of the batch, kept for backward and for the running statistics. */
+/* Mean and variance of the batch or of its groups, kept for backward and for the running statistics; as there are no
+   more groups than rows, no larger than the norm's result. */
 static sslcv_status measure(build *b)
 {
-    const int64_t bytes = b->node->channels * (int64_t)sizeof(float);
+    const int64_t bytes = b->plan->key.groups * b->node->channels * (int64_t)sizeof(float);
     sslcv_status status;
 
     SSLCV__TRY(sslcv__plan_buffer(b->plan, bytes, &b->value->mean));
@@ -157,10 +159,9 @@ static sslcv_status build_batch_norm(build *b)
     sslcv_status status = SSLCV_OK;
 
     set_shape(b, b->in->shape[2], b->in->shape[3]);
-    if (!given && v->shape[0] * v->shape[2] * v->shape[3] < 2) {
-        return sslcv__fail(SSLCV_ERR_LIMIT,
-                           "%s: a batch of one value a channel has no statistics; train with 2 or more",
-                           b->node->mean->name);
+    if (!given && v->shape[0] / b->plan->key.groups * v->shape[2] * v->shape[3] < 2) {
+        return sslcv__fail(SSLCV_ERR_LIMIT, "%s: a %s of one value a channel has no statistics; train with 2 or more",
+                           b->node->mean->name, b->plan->key.groups > 1 ? "group" : "batch");
     }
     if (!given && !b->plan->again) SSLCV__TRY(measure(b));
     if (v->absorbed) return SSLCV_OK; /* the sum behind it makes the step */
@@ -332,6 +333,14 @@ static void keep_results(sslcv__plan *plan)
     sslcv__plan_touch(plan, plan->output);
 }
 
+static sslcv_status put_output_back(sslcv__plan *plan)
+{
+    const int32_t last = plan->num_nodes - 1;
+
+    plan->plain_output = plan->output;
+    return sslcv__plan_put_back(plan, &plan->nodes[last], &plan->values[last], plan->plain_output, &plan->output);
+}
+
 static sslcv_status build_index(sslcv__plan *plan, int32_t index)
 {
     sslcv__node *node = &plan->nodes[index];
@@ -382,6 +391,7 @@ sslcv_status sslcv__plan_build_forward(sslcv__plan *plan)
     for (i = 0; i < plan->num_nodes && status == SSLCV_OK; i++) status = build_index(plan, i);
     for (i = 0; i < plan->num_nodes; i++) plan->values[i].lost = plan->values[i].dropped;
     if (status == SSLCV_OK) status = build_output(plan);
+    if (status == SSLCV_OK) status = put_output_back(plan);
     if (status == SSLCV_OK) keep_results(plan);
     return status;
 }

@@ -148,6 +148,7 @@ static sslcv_status run_step(const sslcv__plan *plan, sslcv__step *step)
     case SSLCV__STEP_NORMALIZE_BACKWARD:
         sslcv__rows_normalize_backward(m[0], m[1], m[2], step->count, step->node->channels, m[3]);
         return SSLCV_OK;
+    case SSLCV__STEP_PUT_BACK: sslcv__plan_run_put_back(step); return SSLCV_OK;
     }
     return SSLCV_OK;
 }
@@ -167,18 +168,26 @@ static sslcv_status run_steps(sslcv__plan *plan, int64_t first, int64_t end)
     return status;
 }
 
-/* running <- (1 - momentum) running + momentum * batch's; the variance unbiased, as PyTorch keeps it. */
+/* running <- (1 - momentum) running + momentum * batch's; the variance unbiased, as PyTorch keeps it. Of groups, the
+   mean of what each would have made of it. */
 static void move_running(const sslcv__plan *plan, const sslcv__node *node, const sslcv__value *value)
 {
     const float *mean = sslcv__plan_memory(plan, value->mean), *variance = sslcv__plan_memory(plan, value->variance);
     const double momentum = plan->key.net->norm_momentum;
-    const double n = (double)(value->shape[0] * value->shape[2] * value->shape[3]);
+    const int64_t groups = plan->key.groups, channels = node->channels;
+    const double n = (double)(value->shape[0] / groups * value->shape[2] * value->shape[3]);
     float *running_mean = node->mean->value, *running_variance = node->variance->value;
-    int64_t c;
+    int64_t c, g;
 
-    for (c = 0; c < node->channels; c++) {
-        running_mean[c] = (float)((1.0 - momentum) * running_mean[c] + momentum * mean[c]);
-        running_variance[c] = (float)((1.0 - momentum) * running_variance[c] + momentum * variance[c] * n / (n - 1.0));
+    for (c = 0; c < channels; c++) {
+        double m = 0.0, v = 0.0;
+
+        for (g = 0; g < groups; g++) {
+            m += mean[g * channels + c] / (double)groups;
+            v += variance[g * channels + c] / (double)groups;
+        }
+        running_mean[c] = (float)((1.0 - momentum) * running_mean[c] + momentum * m);
+        running_variance[c] = (float)((1.0 - momentum) * running_variance[c] + momentum * v * n / (n - 1.0));
     }
     ++*(int64_t *)node->batches->value;
     sslcv__variable_changed(node->mean);
@@ -194,12 +203,13 @@ static sslcv_status update_running_statistics(const sslcv__plan *plan)
         for (i = 0; i < plan->num_nodes; i++) {
             const sslcv__node *node = &plan->nodes[i];
             const sslcv__value *value = &plan->values[i];
+            const int64_t count = plan->key.groups * node->channels;
 
             if (node->kind != SSLCV__NODE_BATCH_NORM || sslcv__node_given_statistics(plan, node)) continue;
             if (pass == 1) {
                 move_running(plan, node, value);
-            } else if (!sslcv__all_finite(sslcv__plan_memory(plan, value->mean), node->channels) ||
-                       !sslcv__all_finite(sslcv__plan_memory(plan, value->variance), node->channels)) {
+            } else if (!sslcv__all_finite(sslcv__plan_memory(plan, value->mean), count) ||
+                       !sslcv__all_finite(sslcv__plan_memory(plan, value->variance), count)) {
                 return sslcv__fail(SSLCV_ERR_NUMERIC, "%s: the batch's statistics are not finite", node->mean->name);
             }
         }

@@ -26,10 +26,7 @@ sslcv_status sslcv__pass_read(const sslcv_pass *pass, sslcv_pass *copy)
     status = sslcv__options_read("pass", pass, sizeof pass_defaults, copy, sizeof *copy);
     if (status != SSLCV_OK) return status;
     if (copy->flags & ~known) return sslcv__invalid("pass.flags is %d; must be a sum of SSLCV_PASS_*", copy->flags);
-    if (copy->bn_splits != 1 || (copy->flags & SSLCV_PASS_SHUFFLE)) { /* until it is built */
-        return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "pass.bn_splits is %d, or the pass is to be shuffled",
-                           copy->bn_splits);
-    }
+    if (copy->bn_splits < 1) return sslcv__invalid("pass.bn_splits is %d; must be 1 or more", copy->bn_splits);
     return SSLCV_OK;
 }
 
@@ -144,15 +141,15 @@ end:
 }
 
 static void init_key(const sslcv_tape *tape, sslcv__plan_key *key, const sslcv__net *net, const int64_t shape[4],
-                     int32_t flags, int32_t last_node)
+                     int32_t flags, int32_t bn_splits, int32_t last_node)
 {
     const int32_t recompute = (flags & SSLCV_PASS_GRADIENT) && !net->rows ? tape->recompute : 0;
 
-    sslcv__plan_key_init(key, net, shape, flags | (tape->dry ? SSLCV__PASS_DRY : 0), last_node, recompute);
+    sslcv__plan_key_init(key, net, shape, flags | (tape->dry ? SSLCV__PASS_DRY : 0), bn_splits, last_node, recompute);
 }
 
-sslcv_status sslcv__tape_measure(const sslcv__net *net, const int64_t shape[4], int32_t flags, int32_t last_node,
-                                 int32_t recompute, int64_t *bytes, int64_t *scratch)
+sslcv_status sslcv__tape_measure(const sslcv__net *net, const int64_t shape[4], int32_t flags, int32_t bn_splits,
+                                 int32_t last_node, int32_t recompute, int64_t *bytes, int64_t *scratch)
 {
     sslcv__plan_key key;
     sslcv__plan *plan;
@@ -160,7 +157,7 @@ sslcv_status sslcv__tape_measure(const sslcv__net *net, const int64_t shape[4], 
     sslcv_status status = sslcv__compute_begin(net->context, &frame);
 
     if (status != SSLCV_OK) return status;
-    sslcv__plan_key_init(&key, net, shape, flags, last_node, recompute);
+    sslcv__plan_key_init(&key, net, shape, flags, bn_splits, last_node, recompute);
     status = sslcv__plan_create(&key, &plan);
     if (status == SSLCV_OK) {
         *bytes = sslcv__plan_arena_bytes(plan);
@@ -172,14 +169,14 @@ sslcv_status sslcv__tape_measure(const sslcv__net *net, const int64_t shape[4], 
 }
 
 sslcv_status sslcv__tape_plan(sslcv_tape *tape, sslcv__object *owner, const sslcv__net *net, const int64_t shape[4],
-                              int32_t flags, int32_t last_node, sslcv__plan **out)
+                              int32_t flags, int32_t bn_splits, int32_t last_node, sslcv__plan **out)
 {
     sslcv__plan_key key;
     sslcv__compute frame;
     sslcv_status status = sslcv__compute_begin(tape->object.context, &frame);
 
     if (status != SSLCV_OK) return status;
-    init_key(tape, &key, net, shape, flags, last_node);
+    init_key(tape, &key, net, shape, flags, bn_splits, last_node);
     status = find_plan(tape, owner, &key, out);
     sslcv__compute_end(&frame);
     return status;
@@ -225,7 +222,8 @@ static void set_diff_input(sslcv_tape *tape, const sslcv_tensor *input)
 }
 
 sslcv_status sslcv__tape_forward(sslcv_tape *tape, sslcv__object *owner, const sslcv__net *net,
-                                 const sslcv_tensor *input, const char *input_name, int32_t flags, int32_t last_node)
+                                 const sslcv_tensor *input, const char *input_name, const sslcv_pass *pass,
+                                 int32_t last_node)
 {
     const int64_t count = sslcv__tensor_count(input), columns = input->shape[input->ndim - 1];
     const int64_t rows_shape[4] = {columns ? count / columns : 0, columns, 1, 1};
@@ -235,17 +233,17 @@ sslcv_status sslcv__tape_forward(sslcv_tape *tape, sslcv__object *owner, const s
     sslcv_status status = sslcv__compute_begin(tape->object.context, &frame);
 
     if (status != SSLCV_OK) return status;
-    init_key(tape, &key, net, net->rows ? rows_shape : input->shape, flags, last_node);
+    init_key(tape, &key, net, net->rows ? rows_shape : input->shape, pass->flags, pass->bn_splits, last_node);
     SSLCV__TRY(find_plan(tape, owner, &key, &plan));
     tape->current = NULL; /* until the pass is through */
-    sslcv__tensor_to_f32(input, sslcv__plan_input(plan));
+    sslcv__plan_set_input(plan, input, pass->flags & SSLCV_PASS_SHUFFLE, pass->random);
     if (!sslcv__all_finite(sslcv__plan_input(plan), count)) {
         status = sslcv__fail(SSLCV_ERR_NUMERIC, "%s has a value that is NaN or infinite", input_name);
         goto end;
     }
     SSLCV__TRY(sslcv__plan_forward(plan));
     tape->current = plan;
-    tape->has_gradient = (flags & SSLCV_PASS_GRADIENT) != 0;
+    tape->has_gradient = (pass->flags & SSLCV_PASS_GRADIENT) != 0;
     tape->run_back = 0;
     set_output(tape, input, net->rows);
     set_diff_input(tape, input);
@@ -296,8 +294,7 @@ sslcv_status sslcv_tape_backward(sslcv_tape *tape, const sslcv_tensor *diff_outp
 
     if (status == SSLCV_OK) status = sslcv__compute_begin(tape->object.context, &frame);
     if (status != SSLCV_OK) return status;
-    memcpy(sslcv__plan_diff_output(tape->current), diff_output->data,
-           (size_t)sslcv__tensor_count(diff_output) * sizeof(float));
+    sslcv__plan_set_diff_output(tape->current, diff_output->data);
     tape->run_back = 1;
     status = sslcv__plan_backward(tape->current);
     sslcv__compute_end(&frame);

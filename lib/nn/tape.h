@@ -40,19 +40,21 @@ sslcv_status sslcv__pass_read(const sslcv_pass *pass, sslcv_pass *copy);
  * @param input      (N, C, H, W), or rows with any axes in front of D; f32, any strides; checked by the caller against
  *                   the network.
  * @param input_name For messages.
+ * @param pass       As sslcv__pass_read() gives it; last_node, not its stage, says where the pass ends.
  */
 sslcv_status sslcv__tape_forward(sslcv_tape *tape, sslcv__object *owner, const sslcv__net *net,
-                                 const sslcv_tensor *input, const char *input_name, int32_t flags, int32_t last_node);
+                                 const sslcv_tensor *input, const char *input_name, const sslcv_pass *pass,
+                                 int32_t last_node);
 
 /** Bytes of the tape's memory: activations with all that is kept for backward, and of scratchpads the largest. */
 void sslcv__tape_memory(const sslcv_tape *tape, int64_t *activations, int64_t *scratch);
 
 /** Make the plan of a pass, and the memory for it, without running it. */
 sslcv_status sslcv__tape_plan(sslcv_tape *tape, sslcv__object *owner, const sslcv__net *net, const int64_t shape[4],
-                              int32_t flags, int32_t last_node, sslcv__plan **plan);
+                              int32_t flags, int32_t bn_splits, int32_t last_node, sslcv__plan **plan);
 
 /** Bytes of the memory that a pass would take, scratchpads included, without taking it. */
-sslcv_status sslcv__tape_measure(const sslcv__net *net, const int64_t shape[4], int32_t flags, int32_t last_node,
-                                 int32_t recompute, int64_t *bytes, int64_t *scratch);
+sslcv_status sslcv__tape_measure(const sslcv__net *net, const int64_t shape[4], int32_t flags, int32_t bn_splits,
+                                 int32_t last_node, int32_t recompute, int64_t *bytes, int64_t *scratch);
 
 #endif

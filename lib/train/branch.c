@@ -143,7 +143,7 @@ static sslcv_status make_tape(sslcv_trainer *trainer, const sslcv__branch *branc
     tape->dry = how.dry;
     if (phase == SSLCV__PHASE_SCAN && branch->learns) {
         SSLCV__TRY(sslcv__tape_plan(tape, link->runs, how.net, link->backbone ? input->shape : rows, how.flags,
-                                    how.last_node, &plan));
+                                    how.bn_splits, how.last_node, &plan));
     }
     *out = tape;
     tape = NULL;

@@ -175,7 +175,7 @@ static sslcv_status measure_plan(const sslcv_trainer *trainer, const sslcv__link
     sslcv_status status = sslcv__compute_begin(trainer->object.context, &frame);
 
     if (status != SSLCV_OK) return status;
-    sslcv__plan_key_init(&key, how->net, shape, flags, how->last_node, how->recompute);
+    sslcv__plan_key_init(&key, how->net, shape, flags, how->bn_splits, how->last_node, how->recompute);
     status = sslcv__plan_create(&key, &plan);
     if (status == SSLCV_OK) {
         *arena = larger(*arena, sslcv__plan_arena_bytes(plan));

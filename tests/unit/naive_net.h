@@ -26,6 +26,8 @@ typedef struct naive {
     double *y[NAIVE_MAX_NODES], *dy[NAIVE_MAX_NODES];
     double *mean[NAIVE_MAX_NODES], *variance[NAIVE_MAX_NODES]; /* of batch norms */
     double *value[NAIVE_MAX_VARIABLES], *gradient[NAIVE_MAX_VARIABLES];
+    int64_t groups;       /* that batch norms take their statistics of; mean and variance are (groups, channels) */
+    const int64_t *group; /* of each row, set by the test; NULL: all are in one */
 } naive;
 
 static inline int64_t naive_count(const int64_t *shape)
@@ -59,6 +61,7 @@ static inline naive *naive_create(const sslcv__net *net, int last_node, int pool
 
     t->net = net;
     t->train = train;
+    t->groups = 1;
     t->num_nodes = last_node + 1;
     memcpy(t->nodes, net->nodes, (size_t)t->num_nodes * sizeof *t->nodes);
     if (pool) {
@@ -135,17 +138,23 @@ static inline void naive_near_kink(naive *t, double v)
 
 /* ---- batch norm ---- */
 
-static inline void naive_statistics(const int64_t *s, const double *x, int64_t c, double *mean, double *variance)
+static inline int naive_is_in(const naive *t, int64_t row, int64_t group)
 {
-    const double n = (double)(s[0] * s[2] * s[3]);
+    return !t->group || t->group[row] == group;
+}
+
+static inline void naive_statistics(const naive *t, const int64_t *s, const double *x, int64_t c, int64_t g,
+                                    double *mean, double *variance)
+{
+    const double n = (double)(s[0] / t->groups * s[2] * s[3]);
     double sum = 0, squares = 0;
     int64_t b, p;
 
     for (b = 0; b < s[0]; b++)
-        for (p = 0; p < s[2] * s[3]; p++) sum += x[(b * s[1] + c) * s[2] * s[3] + p];
+        for (p = 0; p < s[2] * s[3] && naive_is_in(t, b, g); p++) sum += x[(b * s[1] + c) * s[2] * s[3] + p];
     *mean = sum / n;
     for (b = 0; b < s[0]; b++)
-        for (p = 0; p < s[2] * s[3]; p++) {
+        for (p = 0; p < s[2] * s[3] && naive_is_in(t, b, g); p++) {
             const double d = x[(b * s[1] + c) * s[2] * s[3] + p] - *mean;
             squares += d * d;
         }
@@ -157,7 +166,7 @@ static inline int naive_given(const naive *t, const sslcv__node *n)
     return !t->train || n->stage < t->net->frozen_stages;
 }
 
-static inline void naive_norm_forward(naive *t, int i)
+static inline void naive_norm_forward_of(naive *t, int i, int64_t g)
 {
     const sslcv__node *n = &t->nodes[i];
     const int64_t *s = t->shape[i];
@@ -167,11 +176,11 @@ static inline void naive_norm_forward(naive *t, int i)
     for (c = 0; c < s[1]; c++) {
         double mean = naive_value(t, n->mean)[c], variance = naive_value(t, n->variance)[c];
 
-        if (!naive_given(t, n)) naive_statistics(s, x, c, &mean, &variance);
-        t->mean[i][c] = mean;
-        t->variance[i][c] = variance;
+        if (!naive_given(t, n)) naive_statistics(t, s, x, c, g, &mean, &variance);
+        t->mean[i][g * s[1] + c] = mean;
+        t->variance[i][g * s[1] + c] = variance;
         for (b = 0; b < s[0]; b++)
-            for (p = 0; p < s[2] * s[3]; p++) {
+            for (p = 0; p < s[2] * s[3] && naive_is_in(t, b, g); p++) {
                 const int64_t at = (b * s[1] + c) * s[2] * s[3] + p;
                 double v = (x[at] - mean) / sqrt(variance + t->net->norm_epsilon);
 
@@ -182,36 +191,51 @@ static inline void naive_norm_forward(naive *t, int i)
     }
 }
 
-static inline void naive_norm_backward(naive *t, int i)
+static inline void naive_norm_forward(naive *t, int i)
+{
+    int64_t g;
+
+    for (g = 0; g < t->groups; g++) naive_norm_forward_of(t, i, g);
+}
+
+static inline void naive_norm_backward_of(naive *t, int i, int64_t group)
 {
     const sslcv__node *n = &t->nodes[i];
     const int64_t *s = t->shape[i];
     const double *x = t->y[n->inputs[0]], *scale = naive_value(t, n->weight);
     double *dx = t->dy[n->inputs[0]];
-    const double count = (double)(s[0] * s[2] * s[3]);
+    const double count = (double)(s[0] / t->groups * s[2] * s[3]);
     int64_t b, c, p;
 
     for (c = 0; c < s[1]; c++) {
-        const double inverse = 1.0 / sqrt(t->variance[i][c] + t->net->norm_epsilon), g = scale ? scale[c] : 1.0;
+        const double mean = t->mean[i][group * s[1] + c], g = scale ? scale[c] : 1.0;
+        const double inverse = 1.0 / sqrt(t->variance[i][group * s[1] + c] + t->net->norm_epsilon);
         double sum = 0, along = 0;
 
         for (b = 0; b < s[0]; b++)
-            for (p = 0; p < s[2] * s[3]; p++) {
+            for (p = 0; p < s[2] * s[3] && naive_is_in(t, b, group); p++) {
                 const int64_t at = (b * s[1] + c) * s[2] * s[3] + p;
                 if (n->relu && t->y[i][at] <= 0) t->dy[i][at] = 0;
                 sum += t->dy[i][at];
-                along += t->dy[i][at] * (x[at] - t->mean[i][c]) * inverse;
+                along += t->dy[i][at] * (x[at] - mean) * inverse;
             }
         if (n->weight) naive_gradient(t, n->weight)[c] += along;
         if (n->bias) naive_gradient(t, n->bias)[c] += sum;
         for (b = 0; b < s[0]; b++)
-            for (p = 0; p < s[2] * s[3]; p++) {
+            for (p = 0; p < s[2] * s[3] && naive_is_in(t, b, group); p++) {
                 const int64_t at = (b * s[1] + c) * s[2] * s[3] + p;
-                const double unit = (x[at] - t->mean[i][c]) * inverse;
+                const double unit = (x[at] - mean) * inverse;
                 const double taken = naive_given(t, n) ? 0 : (sum + unit * along) / count;
                 dx[at] += g * inverse * (t->dy[i][at] - taken);
             }
     }
+}
+
+static inline void naive_norm_backward(naive *t, int i)
+{
+    int64_t g;
+
+    for (g = 0; g < t->groups; g++) naive_norm_backward_of(t, i, g);
 }
 
 /* ---- pooling ---- */
@@ -342,8 +366,8 @@ static inline void naive_forward(naive *t, const int64_t input[4], const double 
         free(t->dy[i]);
         t->dy[i] = calloc((size_t)count, sizeof(double));
         if (n->kind == SSLCV__NODE_BATCH_NORM && !t->mean[i]) {
-            t->mean[i] = calloc((size_t)n->channels, sizeof(double));
-            t->variance[i] = calloc((size_t)n->channels, sizeof(double));
+            t->mean[i] = calloc((size_t)(t->groups * n->channels), sizeof(double));
+            t->variance[i] = calloc((size_t)(t->groups * n->channels), sizeof(double));
         }
         switch (n->kind) {
         case SSLCV__NODE_INPUT: memcpy(t->y[i], x, (size_t)count * sizeof *x); break;

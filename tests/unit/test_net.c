@@ -24,6 +24,14 @@ static void tear_down(void)
     sslcv_context_destroy(context);
 }
 
+static sslcv_status forward(sslcv_tape *on, const sslcv__net *net, const sslcv_tensor *input, const char *name,
+                            int32_t flags, int32_t last_node)
+{
+    const sslcv_pass pass = {.struct_size = sizeof pass, .flags = flags, .bn_splits = 1};
+
+    return sslcv__tape_forward(on, &context->object, net, input, name, &pass, last_node);
+}
+
 static void draw(float *values, int64_t count, uint64_t seed)
 {
     sslcv__rng rng;
@@ -124,7 +132,7 @@ static void compare(sslcv__net *net, const int64_t shape[4], int32_t flags, uint
     } while (twin->margin < 2e-6);
 
     OK(sslcv_tensor_init(&input, SSLCV_F32, x, rows ? 2 : 4, shape));
-    OK(sslcv__tape_forward(tape, &context->object, net, &input, "input", flags, last));
+    OK(forward(tape, net, &input, "input", flags, last));
     OK(sslcv_tape_output(tape, &output));
     outputs = naive_count(twin->shape[twin->num_nodes - 1]);
     NEAR(output.data, twin->y[twin->num_nodes - 1], outputs, "output");
@@ -365,7 +373,7 @@ START_TEST(running_statistics_move_unbiased)
     OK(sslcv__net_init(&net, context, 0, 1));
     OK(sslcv__net_batch_norm(&net, 0, "n", 2, 0, &node));
     OK(sslcv_tensor_init(&input, SSLCV_F32, x, 4, shape));
-    OK(sslcv__tape_forward(tape, &context->object, &net, &input, "input", SSLCV_PASS_TRAIN, node));
+    OK(forward(tape, &net, &input, "input", SSLCV_PASS_TRAIN, node));
     OK(sslcv__variable_read(context, net.nodes[node].mean, SSLCV_STATE_VALUE, &mean));
     OK(sslcv__variable_read(context, net.nodes[node].variance, SSLCV_STATE_VALUE, &variance));
     OK(sslcv__variable_read(context, net.nodes[node].batches, SSLCV_STATE_VALUE, &batches));
@@ -373,17 +381,17 @@ START_TEST(running_statistics_move_unbiased)
     CLOSE(variance, 0.9 + 0.1 * 5.0 / 3.0, 1e-6);
     ck_assert_int_eq(batches, 1);
 
-    OK(sslcv__tape_forward(tape, &context->object, &net, &input, "input", 0, node));
+    OK(forward(tape, &net, &input, "input", 0, node));
     OK(sslcv__variable_read(context, net.nodes[node].mean, SSLCV_STATE_VALUE, &mean));
     CLOSE(mean, 0.25, 1e-6);
 
     x[2] = NAN;
-    FAILS(sslcv__tape_forward(tape, &context->object, &net, &input, "images", SSLCV_PASS_TRAIN, node),
-          SSLCV_ERR_NUMERIC, "images has a value that is NaN");
+    FAILS(forward(tape, &net, &input, "images", SSLCV_PASS_TRAIN, node), SSLCV_ERR_NUMERIC,
+          "images has a value that is NaN");
     x[2] = 3e38f;
     x[1] = -3e38f;
-    FAILS(sslcv__tape_forward(tape, &context->object, &net, &input, "images", SSLCV_PASS_TRAIN, node),
-          SSLCV_ERR_NUMERIC, "n.running_mean: the batch's statistics are not finite");
+    FAILS(forward(tape, &net, &input, "images", SSLCV_PASS_TRAIN, node), SSLCV_ERR_NUMERIC,
+          "n.running_mean: the batch's statistics are not finite");
     OK(sslcv__variable_read(context, net.nodes[node].mean, SSLCV_STATE_VALUE, &mean));
     CLOSE(mean, 0.25, 1e-6);
     sslcv__net_free(&net);
@@ -423,8 +431,8 @@ START_TEST(two_tapes_alive_accumulate)
     naive_forward(twin, shape, exact);
     naive_backward(twin, g);
 
-    OK(sslcv__tape_forward(tape, &context->object, &net, &input, "input", 3, net.num_nodes - 1));
-    OK(sslcv__tape_forward(other, &context->object, &net, &input, "input", 3, net.num_nodes - 1));
+    OK(forward(tape, &net, &input, "input", 3, net.num_nodes - 1));
+    OK(forward(other, &net, &input, "input", 3, net.num_nodes - 1));
     OK(sslcv_tape_output(tape, &output));
     diff = output;
     diff.data = values;
@@ -453,9 +461,9 @@ START_TEST(wrong_order_is_refused)
     FAILS(sslcv_tape_backward(tape, &diff), SSLCV_ERR_STATE, "no forward pass yet");
     FAILS(sslcv_tape_diff_input(tape, &output), SSLCV_ERR_STATE, "not been run back");
     fill_and_describe(x, &input, 4, 1);
-    OK(sslcv__tape_forward(tape, &context->object, &net, &input, "input", 0, net.num_nodes - 1));
+    OK(forward(tape, &net, &input, "input", 0, net.num_nodes - 1));
     FAILS(sslcv_tape_backward(tape, &diff), SSLCV_ERR_STATE, "without SSLCV_PASS_GRADIENT");
-    OK(sslcv__tape_forward(tape, &context->object, &net, &input, "input", 3, net.num_nodes - 1));
+    OK(forward(tape, &net, &input, "input", 3, net.num_nodes - 1));
     OK(sslcv_tensor_init(&diff, SSLCV_F32, g, 1, few));
     FAILS(sslcv_tape_backward(tape, &diff), SSLCV_ERR_INVALID_ARGUMENT, "127 elements; the output has 128");
     OK(sslcv_tensor_init(&diff, SSLCV_F32, g, 1, shape));
@@ -486,7 +494,7 @@ START_TEST(seen_shapes_allocate_nothing)
     for (round = 0; round < 6; round++) {
         fill_and_describe(x, &input, 4 + 4 * (round % 2), (uint64_t)round);
         if (round == 2) before = atomic_load(&counting.calls);
-        OK(sslcv__tape_forward(tape, &context->object, &net, &input, "input", 3, net.num_nodes - 1));
+        OK(forward(tape, &net, &input, "input", 3, net.num_nodes - 1));
         OK(sslcv_tape_output(tape, &diff));
         diff.data = g;
         OK(sslcv_tape_backward(tape, &diff));
@@ -512,7 +520,7 @@ START_TEST(more_shapes_than_plans_are_kept)
     for (round = 0; round < 2; round++) {
         for (batch = 1; batch <= 12; batch++) {
             fill_and_describe(x, &input, batch, 5);
-            OK(sslcv__tape_forward(tape, &context->object, &net, &input, "input", 0, net.num_nodes - 1));
+            OK(forward(tape, &net, &input, "input", 0, net.num_nodes - 1));
             OK(sslcv_tape_output(tape, &output));
             if (batch == 1 && round == 0) first = *(float *)output.data;
             CLOSE(*(float *)output.data, first, 1e-5);
@@ -570,7 +578,7 @@ START_TEST(frozen_stages_rest)
     draw(g, 128, 93);
     OK(sslcv__variable_read(context, sslcv__variables_find(&net.variables, "bn1.running_mean"), SSLCV_STATE_VALUE,
                             before));
-    OK(sslcv__tape_forward(tape, &context->object, &net, &input, "input", 3, net.num_nodes - 1));
+    OK(forward(tape, &net, &input, "input", 3, net.num_nodes - 1));
     OK(sslcv_tape_output(tape, &diff));
     diff.data = g;
     OK(sslcv_tape_backward(tape, &diff));
@@ -603,7 +611,7 @@ static void *read_network(void *user)
 
     r->status = sslcv_tape_create(context, &own);
     for (i = 0; i < 20 && r->status == SSLCV_OK; i++) {
-        r->status = sslcv__tape_forward(own, &context->object, r->net, r->input, "input", 0, r->net->num_nodes - 1);
+        r->status = forward(own, r->net, r->input, "input", 0, r->net->num_nodes - 1);
     }
     if (r->status == SSLCV_OK) r->status = sslcv_tape_output(own, &output);
     if (r->status == SSLCV_OK) memcpy(r->result, output.data, sizeof r->result);

@@ -268,7 +268,7 @@ START_TEST(convolutions_are_jitted)
 
     OK(sslcv_context_get_info(context, &info));
     if (strcmp(info.cpu, "sse41") == 0 || strcmp(info.cpu, "avx") == 0 || strcmp(info.cpu, "generic") == 0) return;
-    OK(sslcv__tape_plan(tape, &backbone->object, &backbone->net, shape, SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT,
+    OK(sslcv__tape_plan(tape, &backbone->object, &backbone->net, shape, SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT, 1,
                         backbone->stage_ends[4], &plan));
     for (i = 0; i < sslcv__plan_num_steps(plan); i++) {
         sslcv__step_info step;
