@@ -288,7 +288,7 @@ int sslcv__all_finite(const float *x, int64_t count)
     int64_t b;
 
     /* Infinity and NaN are the values whose exponent bits are all set. */
-#pragma omp parallel for schedule(static) reduction(| : bad)
+#pragma omp parallel for schedule(static) reduction(| : bad) if (count >= 1 << 18) /* else not worth the waking */
     for (b = 0; b < blocks; b++) {
         const int64_t first = b * BLOCK, last = first + BLOCK < count ? first + BLOCK : count;
         uint32_t worst = 0;

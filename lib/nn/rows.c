@@ -4,6 +4,9 @@
 
 static const double norm_floor = 1e-12;
 
+/* Values below which waking threads costs more than they bring. */
+enum { WORTH_THREADS = 1 << 18 };
+
 static double dot(const float *a, const float *b, int64_t dim)
 {
     double sum = 0.0;
@@ -18,7 +21,7 @@ void sslcv__rows_normalize(const float *x, int64_t rows, int64_t dim, float *uni
 {
     int64_t i;
 
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (rows * dim >= WORTH_THREADS)
     for (i = 0; i < rows; i++) {
         const float *from = x + i * dim;
         float *to = unit + i * dim;
@@ -37,7 +40,7 @@ void sslcv__rows_normalize_backward(const float *unit, const double *norms, cons
 {
     int64_t i;
 
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (rows * dim >= WORTH_THREADS)
     for (i = 0; i < rows; i++) {
         const float *u = unit + i * dim, *diff = diff_unit + i * dim;
         float *to = diff_x + i * dim;

@@ -1,6 +1,7 @@
 /**
  * Rows of exponentials: what every softmax over candidates, prototypes, a queue or a bank is made of. Leaves, without
- * threads, so that a caller's parallel loop runs them row by row; the same bits on every processor.
+ * threads, so that a caller's parallel loop runs them row by row. Products and sums are fused where the processor can
+ * (x86-64-v4), so the last bit differs between kinds of processors.
  */
 #ifndef SSLCV__SOFTMAX_H
 #define SSLCV__SOFTMAX_H
