@@ -1,7 +1,7 @@
 /**
  * @file loss.h
- * The loss: from arrays of embeddings to a value and its gradients. It owns what an objective remembers or learns: queue,
- * bank, Z, prototypes, centre, CPC's predictors; numbers that a run may change; figures of the last call.
+ * The loss: from arrays of embeddings to a value and its gradients. It owns what an objective remembers or learns:
+ * queue, bank, Z, prototypes, centre, CPC's predictors; numbers that a run may change; figures of the last call.
  *
  *     sslcv_info_nce_options_init(&options, sizeof options);
  *     options.temperature = 0.5;
@@ -131,8 +131,8 @@ SSLCV_API sslcv_status sslcv_loss_get_info(const sslcv_loss *loss, sslcv_loss_in
 
 /**
  * Its tensors: "queue", "bank.0", "prototypes.weight", "predictor.0.2.weight" ..., as losses.h has them; and for each
- * number that sslcv_loss_set() takes a buffer of that name, one f64 without axes; state.h. Takes the memory of queue and
- * banks, if no call has yet.
+ * number that sslcv_loss_set() takes a buffer of that name, one f64 without axes; state.h. Takes the memory of queue
+ * and banks, if no call has yet.
  *
  * @param loss  Not NULL.
  * @param state Out: owned, keeps the loss alive.
@@ -170,8 +170,8 @@ SSLCV_API sslcv_status sslcv_loss_begin_epoch(sslcv_loss *loss, int64_t epoch);
  *
  * @param loss Not NULL.
  * @param call In: inputs. Out: value, diff_inputs. Borrowed for the call.
- * @return SSLCV_OK; SSLCV_ERR_NUMERIC (NaN or infinity in an input, in targets or in the value; nothing remembered, call
- *         untouched); SSLCV_ERR_LIMIT (a bank larger than this machine's memory); SSLCV_ERR_CANCELLED (custom).
+ * @return SSLCV_OK; SSLCV_ERR_NUMERIC (NaN or infinity in an input, in targets or in the value; nothing remembered,
+ *         call untouched); SSLCV_ERR_LIMIT (a bank larger than this machine's memory); SSLCV_ERR_CANCELLED (custom).
  * @threads One thread at a time per loss.
  * @since   0.1
  */

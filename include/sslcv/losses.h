@@ -181,10 +181,10 @@ SSLCV_API sslcv_status sslcv_loss_create_nce_bank(sslcv_context *context, const 
  * Remembers  with queue_size: "queue.0" ... (queue_size, dim) for each code view, unit rows, the newest first, filled
  *            from queue_start_epoch on; at first 0. While the last row is not 0, it is full: then its rows are scored
  *            with the current prototypes and stand beside the batch in Sinkhorn.
- * Metrics    "top1" (the code's largest prototype is predicted), "assignment_entropy" (of the mean code, nats: log K when
- *            all prototypes are used alike). A value within 1 % of log K in 100 calls in a row is told to the log, once.
- * Published  SwAV at batch 4096: freeze_steps 313; at batch 256: queue_size 1920 (3840 for both views), freeze_steps
- *            5005.
+ * Metrics    "top1" (the code's largest prototype is predicted), "assignment_entropy" (of the mean code, nats: log K
+ *            when all prototypes are used alike). A value within 1 % of log K in 100 calls in a row is told to the log,
+ * once. Published  SwAV at batch 4096: freeze_steps 313; at batch 256: queue_size 1920 (3840 for both views),
+ *            freeze_steps 5005.
  */
 typedef struct sslcv_swapped_options {
     size_t   struct_size;
@@ -429,9 +429,9 @@ SSLCV_API sslcv_status sslcv_loss_create_vicreg(sslcv_context *context, const ss
  *            sslcv_head_create_prototypes(), the teacher's in a momentum copy.
  * Remembers  "center" (dim), at first 0. After scoring it becomes center_momentum * center + (1 - center_momentum) *
  *            mean of t over W and N.
- * Metrics    "assignment_entropy" (of the teacher's mean assignment), "teacher_entropy" (mean of its rows'), "divergence"
- *            (mean Kullback-Leibler divergence of student from teacher); nats. Collapse: teacher_entropy at log dim, or
- *            assignment_entropy at 0.
+ * Metrics    "assignment_entropy" (of the teacher's mean assignment), "teacher_entropy" (mean of its rows'),
+ *            "divergence" (mean Kullback-Leibler divergence of student from teacher); nats. Collapse: teacher_entropy
+ *            at log dim, or assignment_entropy at 0.
  * Published  defaults. A warm-up of teacher_temperature: sslcv_loss_set() in a hook.
  */
 typedef struct sslcv_dino_options {

@@ -8,8 +8,8 @@
  *      |                 writes to the job's memory only     outputs,       queue, bank, Z, centre
  *      once: the kind's state                                gradients
  *
- * so that a call that fails has written nothing: whatever can fail happens in score, and what differentiate and remember
- * need of it waits in the job's memory.
+ * so that a call that fails has written nothing: whatever can fail happens in score, and what differentiate and
+ * remember need of it waits in the job's memory.
  */
 #ifndef SSLCV__LOSS_H
 #define SSLCV__LOSS_H

@@ -21,9 +21,9 @@
  * Samples go in chunks whose size does not depend on the number of threads; each has column sums of its own, in float,
  * which are then added in double in the order of the chunks.
  *
- * float holds e^-87 and more. Scores that span up to SPAN times epsilon can neither vanish nor overflow, in E or in what
- * u and c make of it. Others go by logarithms, the same iteration with phi = epsilon log u and gamma = epsilon log c:
- *
+ * float holds e^-87 and more. Scores that span up to SPAN times epsilon can neither vanish nor overflow, in E or in
+ * what u and c make of it. Others go by logarithms, the same iteration with phi = epsilon log u and gamma = epsilon log
+ *c: 
  *     phi_k   = -epsilon log( K sum over b of exp((s_bk + gamma_b) / epsilon) )
  *     gamma_b = -epsilon log( B sum over k of exp((s_bk + phi_k) / epsilon) )
  *
@@ -74,7 +74,7 @@ typedef struct chunk {
 
 /* ---- leaves ---- */
 
-/* sums[r] = row r . u of up to GROUP rows, one behind the other. Lanes are emptied into doubles before they grow long. */
+/* sums[r] = row r . u of up to GROUP rows, one behind the other. Lanes go to doubles before they grow long. */
 SSLCV__CLONES static void dot_rows(const float *x, int64_t rows, const float *u, int64_t count, double *sums)
 {
     const float *x0 = x, *x1 = x + (rows > 1 ? count : 0), *x2 = x + (rows > 2 ? 2 * count : 0);

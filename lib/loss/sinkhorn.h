@@ -1,6 +1,6 @@
 /**
- * Codes of equal use from scores, by Sinkhorn and Knopp's balancing of rows and columns as SwAV has it. A leaf of losses
- * that give samples to prototypes.
+ * Codes of equal use from scores, by Sinkhorn and Knopp's balancing of rows and columns as SwAV has it. A leaf of
+ * losses that give samples to prototypes.
  */
 #ifndef SSLCV__SINKHORN_H
 #define SSLCV__SINKHORN_H

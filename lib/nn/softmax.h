@@ -36,7 +36,7 @@ double sslcv__row_dot(const float *x, const float *y, int64_t count);
 /** top[i] <- the largest of top[i] and column i. */
 void sslcv__columns_max(const float *x, int64_t rows, int64_t columns, float *top);
 
-/** x <- exp(scale * (x - shift[i])) in column i, as sslcv__row_exp(); sum[i] += its sum: 32 in float, then in double. */
+/** x <- exp(scale * (x - shift[i])) in column i, as sslcv__row_exp(); sum[i] += its sum, 32 in float, then double. */
 void sslcv__columns_exp(float *x, int64_t rows, int64_t columns, const float *shift, float scale, double *sum);
 
 #endif

@@ -152,8 +152,8 @@ end:
     return status;
 }
 
-/* What a pass draws from. All networks of a branch draw alike, so that shuffling puts the same samples together in each;
-   so do both rounds of a slice, and a resumed run. */
+/* What a pass draws from. All networks of a branch draw alike, so that shuffling puts the same samples together in
+   each; so do both rounds of a slice, and a resumed run. */
 static uint64_t random_of(const sslcv_trainer *trainer, const sslcv__branch *branch, int64_t pass,
                           const sslcv__slice *slice)
 {

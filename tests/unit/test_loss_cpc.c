@@ -323,7 +323,7 @@ START_TEST(order_of_images_does_not_matter)
 }
 END_TEST
 
-/* With the grid turned, direction d sees what direction d + 1 saw; so with its weights and contexts the loss is equal. */
+/* With the grid turned, direction d sees what direction d + 1 saw; with its weights and contexts the loss is equal. */
 START_TEST(turning_the_grid_permutes_directions)
 {
     enum { PLACES = 12, DIM = 3, CD = 2, COUNT = 2 * PLACES * DIM };
@@ -469,7 +469,7 @@ static void random_case(sslcv_context *context, sslcv__rng *rng, int round)
     o.seed = 1 + (uint64_t)round;
     loss = new_cpc(context, &o);
     make_twin(loss, &o, samples, &t);
-    /* As many parameters as fit. The target's bias adds the same to all scores of a row: its gradient is 0, see below. */
+    /* As many parameters as fit. The target's bias adds the same to all scores of a row: its gradient is 0. */
     p = sslcv__rng_below(rng, t.num_parameters);
     for (i = 0; num_names < 14 && i < t.num_parameters; i++, p = (p + 1) % t.num_parameters) {
         if (is_target_bias(t.text[p])) continue;

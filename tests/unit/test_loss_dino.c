@@ -95,7 +95,7 @@ static void check_metrics(const sslcv_loss *loss, const twin *t, double value)
     CLOSE(loss_metric(loss, "divergence"), value - teacher, 1e-5);
 }
 
-/* Value 1e-5, gradients 1e-4: probabilities are f32; at a temperature of 0.04 arguments of exp() have errors of 1e-6. */
+/* Value 1e-5, gradients 1e-4: probabilities are f32; at a temperature of 0.04 those of exp() have errors of 1e-6. */
 START_TEST(equals_its_twin)
 {
     static float s[MAX], t[MAX], ds[MAX], center[MAX];
