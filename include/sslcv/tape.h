@@ -26,7 +26,8 @@ typedef struct sslcv_tape sslcv_tape;
 
 /** How a network is run. The same bits serve single passes and the branches of a trainer. */
 enum sslcv_pass_flag {
-    SSLCV_PASS_TRAIN    = 1, /* batch norm uses and records the batch's statistics; without: running statistics */
+    SSLCV_PASS_TRAIN    = 1, /* batch norm uses and records the batch's statistics, dropout is on; without: running
+                                statistics, no dropout */
     SSLCV_PASS_GRADIENT = 2, /* keep what backward needs; also without TRAIN, as detectors are fine-tuned */
     SSLCV_PASS_SHUFFLE  = 4, /* permute the batch before, and back after, so that bn_splits group it at random (MoCo) */
     SSLCV_PASS_MAP      = 8, /* the stage's whole feature map instead of its spatial mean */
@@ -42,7 +43,7 @@ typedef struct sslcv_pass {
     size_t      struct_size;
     int32_t     flags;     /* sum of SSLCV_PASS_*; default TRAIN + GRADIENT; 0: evaluation */
     int32_t     bn_splits; /* batch norm over this many groups, group g = rows g, g + s, g + 2s ...; default 1 */
-    uint64_t    random;    /* what shuffling draws from: give each pass another number; default 0 */
+    uint64_t    random;    /* what shuffling and dropout draw from: give each pass another number; default 0 */
     const char *stage;     /* backbones: stop after this stage; NULL (default): the last */
 } sslcv_pass;
 

@@ -20,7 +20,8 @@ enum sslcv__stream {
     SSLCV__STREAM_HOST,        /* handed to callbacks */
     SSLCV__STREAM_NEGATIVES,   /* rows that a loss draws */
     SSLCV__STREAM_PASSES,      /* shuffling and dropout of a trainer's passes */
-    SSLCV__STREAM_SHUFFLE      /* rows of a pass */
+    SSLCV__STREAM_SHUFFLE,     /* rows of a pass */
+    SSLCV__STREAM_DROPOUT      /* elements of a pass */
 };
 
 typedef struct sslcv__rng {

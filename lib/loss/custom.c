@@ -10,6 +10,7 @@
  */
 #include "loss/loss.h"
 
+#include "core/callback.h"
 #include "core/checked.h"
 #include "core/options.h"
 #include "core/tensor.h"
@@ -18,8 +19,6 @@
 
 #include <math.h>
 #include <string.h>
-
-enum { MESSAGE = 1024 };
 
 typedef struct custom {
     sslcv_loss loss;
@@ -138,23 +137,6 @@ static void set_stage(const sslcv__loss_job *job, const workspace *work, stage *
     }
 }
 
-/* Around a callback: the message of the thread's last failure, put aside so that one from inside is told apart. */
-static void put_message_aside(char before[MESSAGE])
-{
-    sslcv_last_error_copy(before, MESSAGE);
-    sslcv__fail(SSLCV_OK, "%s", "");
-}
-
-/* A failure inside of a callback that stops has said why; that stays. One that it has dealt with stays likewise. */
-static sslcv_status read_answer(const char before[MESSAGE], const char *callback, int32_t answer)
-{
-    const int is_silent = sslcv_last_error()[0] == 0;
-
-    if (answer == 0) return is_silent ? sslcv__fail(SSLCV_OK, "%s", before) : SSLCV_OK;
-    if (!is_silent) return SSLCV_ERR_CANCELLED;
-    return sslcv__fail(SSLCV_ERR_CANCELLED, "%s of a custom loss answered %d", callback, answer);
-}
-
 /* NaN from the host goes no further. The value itself is checked for all kinds of losses; here it decides early. */
 static sslcv_status check_results(const custom *self, const sslcv__loss_job *job, const workspace *work)
 {
@@ -185,7 +167,7 @@ static sslcv_status score(const sslcv_loss *loss, sslcv__loss_job *job)
 {
     const custom *self = (const custom *)loss;
     const int64_t count = loss->variables.count;
-    char before[MESSAGE];
+    sslcv__callback callback;
     workspace work = {.had_gradient = NULL};
     stage s;
     int64_t bytes;
@@ -196,10 +178,10 @@ static sslcv_status score(const sslcv_loss *loss, sslcv__loss_job *job)
     SSLCV__TRY(sslcv__state_follow(self->state));
     keep_gradients(self, &work);
     set_stage(job, &work, &s);
-    put_message_aside(before);
+    sslcv__callback_begin(&callback);
     answer = self->host.compute(self->host.user, self->state, &s.call);
     job->value = s.call.value;
-    status = read_answer(before, "compute", answer);
+    status = sslcv__callback_answer(&callback, "compute of a custom loss", answer);
     if (status == SSLCV_OK) status = check_results(self, job, &work);
     if (status != SSLCV_OK || !job->wants_parameters) restore_gradients(self, &work, count);
 end:
@@ -230,14 +212,14 @@ static sslcv_status check(const sslcv_loss *loss, const sslcv__loss_job *job)
 static sslcv_status begin_epoch(sslcv_loss *loss, int64_t epoch)
 {
     const custom *self = (const custom *)loss;
-    char before[MESSAGE];
+    sslcv__callback callback;
     int32_t answer;
     sslcv_status status = sslcv__state_follow(self->state);
 
     if (status != SSLCV_OK) return status;
-    put_message_aside(before);
+    sslcv__callback_begin(&callback);
     answer = self->host.begin_epoch(self->host.user, self->state, epoch);
-    return read_answer(before, "begin_epoch", answer);
+    return sslcv__callback_answer(&callback, "begin_epoch of a custom loss", answer);
 }
 
 static void release(sslcv_loss *loss)

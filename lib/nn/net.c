@@ -101,6 +101,19 @@ end:
     return status;
 }
 
+sslcv_status sslcv__net_append(sslcv__net *net, const sslcv__node *node, int32_t *index)
+{
+    return append(net, node, index);
+}
+
+sslcv_status sslcv__net_add_weight(sslcv__net *net, const char *layer, int64_t out, int64_t in,
+                                   sslcv__variable **weight)
+{
+    const int64_t shape[2] = {out, in};
+
+    return add_variable(net, layer, "weight", SSLCV_F32, SSLCV_ROLE_WEIGHT, 2, shape, NULL, weight);
+}
+
 sslcv_status sslcv__net_relu(sslcv__net *net, int32_t input, int32_t *node)
 {
     const sslcv__node n = {.kind = SSLCV__NODE_RELU, .inputs = {input, -1}, .channels = net->nodes[input].channels};

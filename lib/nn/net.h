@@ -10,6 +10,7 @@
 #ifndef SSLCV__NET_H
 #define SSLCV__NET_H
 
+#include "nn/grid.h"
 #include "nn/variable.h"
 
 typedef enum sslcv__node_kind {
@@ -19,10 +20,30 @@ typedef enum sslcv__node_kind {
     SSLCV__NODE_RELU,
     SSLCV__NODE_MAX_POOL,
     SSLCV__NODE_ADD_RELU,
-    SSLCV__NODE_MEAN,     /* over height and width; put on top by the plan, not in graphs */
-    SSLCV__NODE_LINEAR,   /* rows only */
-    SSLCV__NODE_NORMALIZE /* each row to length 1; rows only */
+    SSLCV__NODE_MEAN,      /* over height and width; put on top by the plan, not in graphs */
+    SSLCV__NODE_LINEAR,    /* rows only */
+    SSLCV__NODE_NORMALIZE, /* each row to length 1; rows only */
+    /* Rows only, net_rows.c; beside each what it makes of (rows, D). */
+    SSLCV__NODE_GELU,        /* x Phi(x), with the normal distribution itself, not tanh */
+    SSLCV__NODE_DROPOUT,     /* in training: 0 at random, the rest larger by as much */
+    SSLCV__NODE_ROW_SUM,     /* of two nodes */
+    SSLCV__NODE_GATE,        /* (rows, 2 D) to (rows, D): tanh of one half times the sigmoid of the other */
+    SSLCV__NODE_JOIN,        /* (rows / P, P D): the patches of a sample side by side; the same memory */
+    SSLCV__NODE_SHIFT,       /* (rows, K D): K neighbours of each place side by side; nn/grid.h */
+    SSLCV__NODE_TURN,        /* (4 rows, D): all grids, then all turned by 90 degrees, 180, 270 */
+    SSLCV__NODE_TURN_BACK,   /* (rows / 4, 4 D): and back, what belongs to one place side by side */
+    SSLCV__NODE_UNIT_LINEAR, /* linear, but for rows of the weight that count as unit vectors */
+    SSLCV__NODE_HOST         /* callbacks */
 } sslcv__node_kind;
+
+/** A layer of the host. Tensors are (V, N, P, D), theirs only for the call. */
+typedef struct sslcv__host_layer {
+    void *self;
+    int64_t patches; /* P of the result; 0: as at the input */
+    sslcv_status (*forward)(void *self, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags);
+    sslcv_status (*backward)(void *self, const sslcv_tensor *in, const sslcv_tensor *out, const sslcv_tensor *diff_out,
+                             sslcv_tensor *diff_in);
+} sslcv__host_layer;
 
 typedef struct sslcv__node {
     sslcv__node_kind kind;
@@ -31,6 +52,10 @@ typedef struct sslcv__node {
     int32_t relu;
     int64_t channels; /* of the result */
     int64_t kernel, stride, padding;
+    int64_t patches;                            /* JOIN */
+    double rate;                                /* DROPOUT: share that is 0 */
+    sslcv__grid grid;                           /* SHIFT, TURN, TURN_BACK */
+    const sslcv__host_layer *host;              /* borrowed */
     sslcv__variable *weight;                    /* convolution, linear; of batch norm the scale, NULL: 1 */
     sslcv__variable *bias;                      /* linear, NULL: none; of batch norm the shift, NULL: 0 */
     sslcv__variable *mean, *variance, *batches; /* running statistics of batch norm */
@@ -45,7 +70,7 @@ typedef struct sslcv__net {
     int32_t rows;  /* 1: takes rows, 0: images */
     int32_t stage; /* that the next node belongs to */
     int32_t frozen_stages;
-    int32_t reserved;
+    int32_t by_patches; /* 1: what it does with rows depends on their P */
     double norm_epsilon, norm_momentum;
 } sslcv__net;
 
@@ -69,6 +94,27 @@ sslcv_status sslcv__net_add_relu(sslcv__net *net, int32_t a, int32_t b, int32_t 
 sslcv_status sslcv__net_linear(sslcv__net *net, int32_t input, const char *name, int64_t channels, int32_t bias,
                                int32_t *node);
 sslcv_status sslcv__net_normalize(sslcv__net *net, int32_t input, int32_t *node);
+
+/* ---- heads: net_rows.c ---- */
+
+sslcv_status sslcv__net_gelu(sslcv__net *net, int32_t input, int32_t *node);
+sslcv_status sslcv__net_dropout(sslcv__net *net, int32_t input, double rate, int32_t *node);
+sslcv_status sslcv__net_row_sum(sslcv__net *net, int32_t a, int32_t b, int32_t *node);
+sslcv_status sslcv__net_gate(sslcv__net *net, int32_t input, int32_t *node);
+sslcv_status sslcv__net_join(sslcv__net *net, int32_t input, int64_t patches, int32_t *node);
+sslcv_status sslcv__net_shift(sslcv__net *net, int32_t input, const sslcv__grid *grid, int32_t *node);
+sslcv_status sslcv__net_turn(sslcv__net *net, int32_t input, const sslcv__grid *grid, int32_t *node);
+sslcv_status sslcv__net_turn_back(sslcv__net *net, int32_t input, const sslcv__grid *grid, int32_t *node);
+sslcv_status sslcv__net_unit_linear(sslcv__net *net, int32_t input, const char *name, int64_t channels, int32_t *node);
+sslcv_status sslcv__net_host(sslcv__net *net, int32_t input, const sslcv__host_layer *host, int64_t channels,
+                             int32_t *node);
+
+/* ---- values ---- */
+
+/** Append a node as it is; name.what becomes a variable of it. For files of this module. */
+sslcv_status sslcv__net_append(sslcv__net *net, const sslcv__node *node, int32_t *index);
+sslcv_status sslcv__net_add_weight(sslcv__net *net, const char *layer, int64_t out, int64_t in,
+                                   sslcv__variable **weight);
 
 /** Draw each element of the plain form: normal, or uniform in [-spread, spread). Keyed by (seed, index). */
 sslcv_status sslcv__net_draw(sslcv__net *net, sslcv__variable *variable, uint64_t seed, int32_t normal, double spread);

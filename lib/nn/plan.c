@@ -39,6 +39,7 @@ void sslcv__plan_key_init(sslcv__plan_key *key, const sslcv__net *net, const int
     memset(key, 0, sizeof *key);
     key->net = net;
     memcpy(key->shape, shape, sizeof key->shape);
+    if (net->rows && !net->by_patches) key->shape[2] = 1;
     key->flags = flags & ~SSLCV_PASS_SHUFFLE;
     key->groups = measures(net, flags, last_node) ? bn_splits : 1;
     key->last_node = last_node;
@@ -354,6 +355,7 @@ sslcv_status sslcv__plan_create(const sslcv__plan_key *key, sslcv__plan **out)
     plan->key = *key;
     plan->context = context;
     plan->input = plan->output = plan->diff_output = plan->diff_input = plan->order = plan->plain_output = -1;
+    plan->views = 1;
     plan->dtype = key->net->rows || context->precision != SSLCV_PRECISION_BF16 ? SSLCV_F32 : SSLCV_BF16;
     SSLCV__TRY(copy_nodes(plan));
     index_consumers(plan);
@@ -431,6 +433,12 @@ end:
     return status;
 }
 
+void sslcv__plan_set_pass(sslcv__plan *plan, int64_t views, uint64_t random)
+{
+    plan->views = views;
+    plan->random = random;
+}
+
 const float *sslcv__plan_input(const sslcv__plan *plan)
 {
     return sslcv__plan_memory(plan, plan->input);
@@ -456,8 +464,25 @@ int64_t sslcv__plan_num_steps(const sslcv__plan *plan)
 
 void sslcv__plan_get_step(const sslcv__plan *plan, int64_t index, sslcv__step_info *info)
 {
-    static const char *const layers[] = {"input",      "convolution", "batch norm", "relu",     "max pooling",
-                                         "add + relu", "mean",        "linear",     "normalize"};
+    static const char *const layers[] = {"input",
+                                         "convolution",
+                                         "batch norm",
+                                         "relu",
+                                         "max pooling",
+                                         "add + relu",
+                                         "mean",
+                                         "linear",
+                                         "normalize",
+                                         [SSLCV__NODE_GELU] = "gelu",
+                                         [SSLCV__NODE_DROPOUT] = "dropout",
+                                         [SSLCV__NODE_ROW_SUM] = "sum",
+                                         [SSLCV__NODE_GATE] = "gate",
+                                         [SSLCV__NODE_JOIN] = "join",
+                                         [SSLCV__NODE_SHIFT] = "neighbours",
+                                         [SSLCV__NODE_TURN] = "turn",
+                                         [SSLCV__NODE_TURN_BACK] = "turn back",
+                                         [SSLCV__NODE_UNIT_LINEAR] = "prototypes",
+                                         [SSLCV__NODE_HOST] = "custom"};
     const sslcv__step *step = &plan->steps[index];
 
     info->layer = layers[step->node->kind];

@@ -37,7 +37,7 @@ enum { SSLCV__PASS_DRY = 1 << 16 }; /* beside SSLCV_PASS_TRAIN: running statisti
 /** What a plan is for. Two passes with equal keys share a plan. Compared bytewise: set every field. */
 typedef struct sslcv__plan_key {
     const sslcv__net *net;
-    int64_t shape[4];  /* of the input; rows: (N, D, 1, 1) */
+    int64_t shape[4];  /* of the input; rows: (rows, D, P, 1), P 1 unless the net goes by it */
     int32_t flags;     /* SSLCV_PASS_* but SHUFFLE */
     int32_t last_node; /* the pass stops behind it */
     uint64_t frozen;   /* digest of what is frozen */
@@ -63,6 +63,9 @@ int64_t sslcv__plan_constant_bytes(const sslcv__plan *plan); /* folded weights, 
 
 /** Give the plan its memory, arena_bytes of it aligned to 64. Again when the tape's memory has moved. */
 sslcv_status sslcv__plan_place(sslcv__plan *plan, char *arena);
+
+/** What of a pass is not in the key: V of its rows (V, N, P, D), and what dropout draws from, forward and backward. */
+void sslcv__plan_set_pass(sslcv__plan *plan, int64_t views, uint64_t random);
 
 /**
  * Fill the input. The first axes of the tensor count rows: one of images, all but the last of rows.

@@ -82,6 +82,13 @@ end:
     return status;
 }
 
+sslcv_status sslcv__plan_contribute(sslcv__plan *plan, int32_t node, int32_t target, int32_t buffer)
+{
+    build b = {plan, node, &plan->nodes[node], &plan->values[node], NULL};
+
+    return contribute(&b, target, buffer);
+}
+
 /* The result of op for input 0: bound to a buffer, reordered where it lies otherwise, and counted. Called behind the
    op's step. */
 static sslcv_status contribute_result(build *b, sslcv__op *op)
@@ -319,14 +326,14 @@ static sslcv_status build_linear(build *b)
 
     if (sslcv__node_trains(plan, b->node)) {
         SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_LINEAR_WEIGHTS, "backward weights", b->node, NULL, NULL));
-        plan->steps[plan->num_steps - 1].count = plan->key.shape[0];
+        plan->steps[plan->num_steps - 1].count = b->value->shape[0];
         sslcv__plan_operand(plan, 0, b->in->buffer);
         sslcv__plan_operand(plan, 1, b->value->gradients[0]);
     }
     if (b->in->needs_gradient) {
         SSLCV__TRY(sslcv__plan_buffer(plan, sslcv__layout_bytes(b->in->layout), &buffer));
         SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_LINEAR_DATA, "backward data", b->node, NULL, NULL));
-        plan->steps[plan->num_steps - 1].count = plan->key.shape[0];
+        plan->steps[plan->num_steps - 1].count = b->value->shape[0];
         sslcv__plan_operand(plan, 0, b->value->gradients[0]);
         sslcv__plan_operand(plan, 1, buffer);
         SSLCV__TRY(contribute(b, b->node->inputs[0], buffer));
@@ -342,7 +349,7 @@ static sslcv_status build_normalize(build *b)
 
     SSLCV__TRY(sslcv__plan_buffer(b->plan, sslcv__layout_bytes(b->in->layout), &buffer));
     SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_NORMALIZE_BACKWARD, "backward", b->node, NULL, NULL));
-    b->plan->steps[b->plan->num_steps - 1].count = b->plan->key.shape[0];
+    b->plan->steps[b->plan->num_steps - 1].count = b->value->shape[0];
     sslcv__plan_operand(b->plan, 0, b->value->buffer);
     sslcv__plan_operand(b->plan, 1, b->value->norms);
     sslcv__plan_operand(b->plan, 2, b->value->gradients[0]);
@@ -374,6 +381,16 @@ static sslcv_status build_node(build *b)
     case SSLCV__NODE_MEAN: return build_mean(b);
     case SSLCV__NODE_LINEAR: return build_linear(b);
     case SSLCV__NODE_NORMALIZE: return build_normalize(b);
+    case SSLCV__NODE_GELU:
+    case SSLCV__NODE_DROPOUT:
+    case SSLCV__NODE_ROW_SUM:
+    case SSLCV__NODE_GATE:
+    case SSLCV__NODE_JOIN:
+    case SSLCV__NODE_SHIFT:
+    case SSLCV__NODE_TURN:
+    case SSLCV__NODE_TURN_BACK:
+    case SSLCV__NODE_UNIT_LINEAR:
+    case SSLCV__NODE_HOST: return sslcv__plan_build_rows_backward(b->plan, b->index);
     }
     return SSLCV_OK;
 }

@@ -5,6 +5,7 @@
  *     plan_forward.c   steps of a layer forward; also those that compute a value again in the backward half
  *     plan_backward.c  steps of a layer backward
  *     plan_order.c     the order of rows, for split batch norm
+ *     plan_rows.c      layers of heads that images do not have, all of them in one file
  *     plan_fold.c      convolutions that take the batch norm behind them into their weights (inference)
  *     plan_run.c       running steps
  *     arena.c          places in memory
@@ -32,7 +33,9 @@ typedef enum sslcv__step_kind {
     SSLCV__STEP_LINEAR_WEIGHTS,     /* gradient <- + 1' 0 */
     SSLCV__STEP_NORMALIZE,          /* 1 <- unit(0); 2: norms */
     SSLCV__STEP_NORMALIZE_BACKWARD, /* 3 <- from 0: unit rows, 1: norms, 2: gradient */
-    SSLCV__STEP_PUT_BACK            /* 1 <- 0 with rows as the caller has them; 2: the plan's order */
+    SSLCV__STEP_PUT_BACK,           /* 1 <- 0 with rows as the caller has them; 2: the plan's order */
+    SSLCV__STEP_ROWS,               /* by the node's kind; plan_rows.c */
+    SSLCV__STEP_ROWS_BACKWARD       /* likewise */
 } sslcv__step_kind;
 
 /** Operands of the norm steps; what one does not need is -1. */
@@ -127,6 +130,8 @@ struct sslcv__plan {
     int64_t num_folds;
     uint64_t folded_version; /* of the variables, when folds were made; 0: not yet */
     char *constants;         /* memory of the folds */
+    int64_t views;           /* V of the running pass */
+    uint64_t random;         /* its */
 };
 
 /** Buffers, steps and bindings; all are owned by the plan. */
@@ -171,6 +176,15 @@ sslcv_status sslcv__plan_place_folds(sslcv__plan *plan);
 /** Before a forward pass: fold again if a variable has changed. */
 sslcv_status sslcv__plan_refold(sslcv__plan *plan);
 void sslcv__plan_free_folds(sslcv__plan *plan);
+
+/** Count a contribution, in its layout, towards the gradient of target, an input of node. */
+sslcv_status sslcv__plan_contribute(sslcv__plan *plan, int32_t node, int32_t target, int32_t buffer);
+
+/** Layers of heads: steps of a node, and running them. */
+sslcv_status sslcv__plan_build_rows(sslcv__plan *plan, int32_t node);
+sslcv_status sslcv__plan_build_rows_backward(sslcv__plan *plan, int32_t node);
+sslcv_status sslcv__plan_run_rows(const sslcv__plan *plan, const sslcv__step *step);
+sslcv_status sslcv__plan_run_rows_backward(const sslcv__plan *plan, const sslcv__step *step);
 
 void *sslcv__plan_memory(const sslcv__plan *plan, int32_t buffer); /* NULL: -1 */
 void sslcv__plan_conv_shape(const sslcv__plan *plan, const sslcv__node *node, sslcv__conv_shape *shape);

@@ -21,7 +21,7 @@ static int64_t elements_in(const sslcv__layout *layout)
 
 static void set_shape(build *b, int64_t height, int64_t width)
 {
-    b->value->shape[0] = b->plan->key.shape[0];
+    b->value->shape[0] = b->in ? b->in->shape[0] : b->plan->key.shape[0]; /* heads may join rows */
     b->value->shape[1] = b->node->channels;
     b->value->shape[2] = height;
     b->value->shape[3] = width;
@@ -55,8 +55,8 @@ static sslcv_status build_input(build *b)
     const int64_t *shape = b->plan->key.shape;
     sslcv_status status;
 
-    set_shape(b, shape[2], shape[3]);
-    SSLCV__TRY(sslcv__layout_plain(b->plan->context, SSLCV_F32, 4, shape, &b->value->layout));
+    set_shape(b, b->plan->key.net->rows ? 1 : shape[2], shape[3]);
+    SSLCV__TRY(sslcv__layout_plain(b->plan->context, SSLCV_F32, 4, b->value->shape, &b->value->layout));
     SSLCV__TRY(new_result(b));
     b->plan->input = b->value->buffer;
     b->plan->buffers[b->value->buffer].first = 0; /* filled before the first step */
@@ -268,7 +268,7 @@ end:
 
 static sslcv_status build_rows(build *b)
 {
-    const int64_t rows = b->plan->key.shape[0];
+    const int64_t rows = b->in->shape[0];
     const int linear = b->node->kind == SSLCV__NODE_LINEAR;
     sslcv_status status;
 
@@ -298,6 +298,16 @@ static sslcv_status build_node(build *b)
     case SSLCV__NODE_MEAN: return build_mean(b);
     case SSLCV__NODE_LINEAR:
     case SSLCV__NODE_NORMALIZE: return build_rows(b);
+    case SSLCV__NODE_GELU:
+    case SSLCV__NODE_DROPOUT:
+    case SSLCV__NODE_ROW_SUM:
+    case SSLCV__NODE_GATE:
+    case SSLCV__NODE_JOIN:
+    case SSLCV__NODE_SHIFT:
+    case SSLCV__NODE_TURN:
+    case SSLCV__NODE_TURN_BACK:
+    case SSLCV__NODE_UNIT_LINEAR:
+    case SSLCV__NODE_HOST: return sslcv__plan_build_rows(b->plan, b->index);
     }
     return SSLCV_OK;
 }

@@ -149,6 +149,8 @@ static sslcv_status run_step(const sslcv__plan *plan, sslcv__step *step)
         sslcv__rows_normalize_backward(m[0], m[1], m[2], step->count, step->node->channels, m[3]);
         return SSLCV_OK;
     case SSLCV__STEP_PUT_BACK: sslcv__plan_run_put_back(step); return SSLCV_OK;
+    case SSLCV__STEP_ROWS: return sslcv__plan_run_rows(plan, step);
+    case SSLCV__STEP_ROWS_BACKWARD: return sslcv__plan_run_rows_backward(plan, step);
     }
     return SSLCV_OK;
 }

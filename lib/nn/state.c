@@ -276,7 +276,7 @@ static sslcv_status check_own(const sslcv_state *state)
 {
     if (!state->owner || state->grows) return SSLCV_OK;
     return sslcv__fail(SSLCV_ERR_STATE, "the state is a window onto an object; this call is for states made by "
-                                        "sslcv_state_create() or sslcv_state_open(), and of custom losses");
+                                        "sslcv_state_create() or sslcv_state_open(), and of custom losses and heads");
 }
 
 static sslcv_status check_growth(const sslcv_state *state)

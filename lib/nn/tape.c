@@ -197,13 +197,28 @@ void sslcv__tape_memory(const sslcv_tape *tape, int64_t *activations, int64_t *s
 
 /* ---- passes ---- */
 
-/* The output with the axes of the caller's input, its last one aside: (V, N, P, D) stay apart through heads. */
+/* V, N and P of rows: (N, D), (V, N, D) or (V, N, P, D). */
+static void axes_of_rows(const sslcv_tensor *input, int64_t axes[3])
+{
+    axes[0] = input->ndim >= 3 ? input->shape[0] : 1;
+    axes[1] = input->ndim >= 2 ? input->shape[input->ndim >= 3] : 1;
+    axes[2] = input->ndim >= 4 ? input->shape[2] : 1;
+}
+
+/* The output with the axes of the caller's input, its last one aside: (V, N, P, D) stay apart through heads. One that
+   has another P has all four. */
 static void set_output(sslcv_tape *tape, const sslcv_tensor *input, int rows)
 {
+    const int64_t *given = sslcv__plan_get_key(tape->current)->shape;
     int64_t shape[4], axes[SSLCV_MAX_DIMS];
     float *data = (float *)(uintptr_t)sslcv__plan_output(tape->current, shape);
 
-    if (rows) {
+    if (rows && shape[0] != given[0]) {
+        axes_of_rows(input, axes);
+        axes[2] = shape[0] / (axes[0] * axes[1]);
+        axes[3] = shape[1];
+        sslcv__tensor_set(&tape->output, SSLCV_F32, data, 4, axes);
+    } else if (rows) {
         memcpy(axes, input->shape, sizeof axes);
         axes[input->ndim - 1] = shape[1];
         sslcv__tensor_set(&tape->output, SSLCV_F32, data, input->ndim, axes);
@@ -226,13 +241,15 @@ sslcv_status sslcv__tape_forward(sslcv_tape *tape, sslcv__object *owner, const s
                                  int32_t last_node)
 {
     const int64_t count = sslcv__tensor_count(input), columns = input->shape[input->ndim - 1];
-    const int64_t rows_shape[4] = {columns ? count / columns : 0, columns, 1, 1};
+    int64_t rows_shape[4] = {columns ? count / columns : 0, columns, 1, 1}, axes[3];
     sslcv__plan *plan;
     sslcv__plan_key key;
     sslcv__compute frame;
     sslcv_status status = sslcv__compute_begin(tape->object.context, &frame);
 
     if (status != SSLCV_OK) return status;
+    axes_of_rows(input, axes);
+    rows_shape[2] = axes[2];
     init_key(tape, &key, net, net->rows ? rows_shape : input->shape, pass->flags, pass->bn_splits, last_node);
     SSLCV__TRY(find_plan(tape, owner, &key, &plan));
     tape->current = NULL; /* until the pass is through */
@@ -241,6 +258,7 @@ sslcv_status sslcv__tape_forward(sslcv_tape *tape, sslcv__object *owner, const s
         status = sslcv__fail(SSLCV_ERR_NUMERIC, "%s has a value that is NaN or infinite", input_name);
         goto end;
     }
+    sslcv__plan_set_pass(plan, axes[0], pass->random);
     SSLCV__TRY(sslcv__plan_forward(plan));
     tape->current = plan;
     tape->has_gradient = (pass->flags & SSLCV_PASS_GRADIENT) != 0;

@@ -34,7 +34,8 @@ struct sslcv_tape {
 sslcv_status sslcv__pass_read(const sslcv_pass *pass, sslcv_pass *copy);
 
 /**
- * One pass of a network. The output has the input's axes with another D (heads), or is (N, D) or (N, D, h, w).
+ * One pass of a network. The output has the input's axes with another D and, where the network makes another P, that
+ * (heads); or is (N, D) or (N, D, h, w).
  *
  * @param owner      Backbone or head; kept alive while the tape has a plan of it.
  * @param input      (N, C, H, W), or rows with any axes in front of D; f32, any strides; checked by the caller against

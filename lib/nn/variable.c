@@ -115,6 +115,18 @@ sslcv__variable *sslcv__variables_find(const sslcv__variables *set, const char *
     return NULL;
 }
 
+void sslcv__variable_reset(sslcv__variable *variable, const void *value)
+{
+    if (value) {
+        memcpy(variable->value, value, (size_t)variable->stored_bytes);
+    } else {
+        memset(variable->value, 0, (size_t)variable->stored_bytes);
+    }
+    variable->has_gradient = 0;
+    variable->resets++;
+    sslcv__variable_changed(variable);
+}
+
 /* ---- plain copies in and out ---- */
 
 int64_t sslcv__variable_dense_bytes(const sslcv__variable *variable)

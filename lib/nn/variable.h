@@ -27,6 +27,7 @@ typedef struct sslcv__variable {
     int32_t        has_gradient;          /* 0: gradient holds nothing yet; the next writer overwrites it */
     int32_t        reserved;
     uint64_t       version;               /* sslcv__variable_changed() */
+    uint64_t       resets;                /* sslcv__variable_reset() */
 } sslcv__variable;
 
 typedef struct sslcv__variables {
@@ -54,6 +55,9 @@ static inline void sslcv__variable_changed(sslcv__variable *variable)
 {
     variable->version++;
 }
+
+/** Begin anew: stored_bytes of values, NULL: zeros; no gradient. Optimizers forget what they keep of the variable. */
+void sslcv__variable_reset(sslcv__variable *variable, const void *value);
 
 /** Free all from the count-th on: the last additions, taken back. */
 void sslcv__variables_cut(sslcv__variables *set, int64_t count);

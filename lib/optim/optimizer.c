@@ -346,7 +346,8 @@ static sslcv_status add_group(sslcv_optimizer *optimizer, sslcv_state *state, in
     SSLCV__TRY(make_room(optimizer, state, roles));
     for (i = 0; i < state->count; i++) {
         const sslcv__state_item *item = &state->items[i];
-        sslcv__optimizer_tensor tensor = {.name = item->name, .variable = item->variable};
+        sslcv__optimizer_tensor tensor = {
+            .name = item->name, .variable = item->variable, .resets = item->variable->resets};
 
         if (!(item->variable->role & roles) || holds(optimizer, item->variable, tensors)) continue;
         tensor.group = optimizer->num_groups;
@@ -414,6 +415,29 @@ int64_t sslcv__optimizer_bytes(const sslcv_optimizer *optimizer)
     return bytes;
 }
 
+void sslcv__optimizer_follow_resets(sslcv_optimizer *optimizer)
+{
+    int64_t i;
+
+    for (i = 0; i < optimizer->num_tensors; i++) {
+        sslcv__optimizer_tensor *tensor = &optimizer->tensors[i];
+        const size_t bytes = (size_t)tensor->count * sizeof(float);
+
+        if (tensor->resets == tensor->variable->resets) continue;
+        tensor->resets = tensor->variable->resets;
+        if (tensor->momentum) memset(tensor->momentum, 0, bytes);
+        if (tensor->second_moment) memset(tensor->second_moment, 0, bytes);
+        if (tensor->steps) *tensor->steps = 0;
+    }
+}
+
+/* Before slots are saved, and before they are loaded: what is loaded must not be forgotten by the next step. */
+static sslcv_status before_read(sslcv__object *owner)
+{
+    sslcv__optimizer_follow_resets((sslcv_optimizer *)owner);
+    return SSLCV_OK;
+}
+
 sslcv_status sslcv_optimizer_get_state(sslcv_optimizer *optimizer, sslcv_state **out)
 {
     sslcv_state *state = NULL;
@@ -427,6 +451,7 @@ sslcv_status sslcv_optimizer_get_state(sslcv_optimizer *optimizer, sslcv_state *
     for (i = 0; i < optimizer->num_groups; i++) {
         SSLCV__TRY(sslcv__state_append(state, "", &optimizer->groups[i].slots));
     }
+    state->before_read = before_read;
     *out = state;
     state = NULL;
 end:

@@ -37,6 +37,7 @@ typedef struct sslcv__optimizer_tensor {
     int64_t *steps;         /* updates it has had; NULL: not Adam */
     int32_t decays, adapts; /* by role and group */
     int32_t is_active;      /* in the running step: has a gradient and is not frozen */
+    uint64_t resets;        /* of the variable, that the slots have followed */
     sslcv__sums sums;       /* likewise */
     sslcv__update update;   /* likewise */
 } sslcv__optimizer_tensor;
@@ -64,6 +65,9 @@ sslcv_status sslcv__optimizer_add_rest(sslcv_optimizer *optimizer, sslcv_state *
 
 /** Bytes of momentum, second moments and counters. */
 int64_t sslcv__optimizer_bytes(const sslcv_optimizer *optimizer);
+
+/** Forget momentum, second moment and steps of tensors that have been drawn anew: sslcv__variable_reset(). */
+void sslcv__optimizer_follow_resets(sslcv_optimizer *optimizer);
 
 /** SSLCV_ERR_NUMERIC when a gradient that the next step would use is not finite. Changes nothing. */
 sslcv_status sslcv__optimizer_check_gradients(sslcv_optimizer *optimizer);

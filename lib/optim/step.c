@@ -272,6 +272,7 @@ sslcv_status sslcv_optimizer_step(sslcv_optimizer *optimizer, double learning_ra
 
     SSLCV__TRY(sslcv__check(optimizer, SSLCV__OPTIMIZER, "optimizer"));
     SSLCV__TRY(check_numbers(learning_rate, weight_decay));
+    sslcv__optimizer_follow_resets(optimizer);
     SSLCV__TRY(sslcv__compute_begin(optimizer->object.context, &frame));
     status = step(optimizer, learning_rate, weight_decay);
     sslcv__optimizer_clear_gradients(optimizer);

@@ -123,8 +123,7 @@ static sslcv_status check_input(const sslcv__link *link, const sslcv_tensor *inp
         shape[1] = link->backbone->options.channels;
         return sslcv__tensor_check_shape(input, "images", 4, shape);
     }
-    if (d == link->in_dim) return SSLCV_OK;
-    return sslcv__invalid("input has D = %lld; the head takes %lld", (long long)d, (long long)link->in_dim);
+    return sslcv__head_check_axes(link->head, input->ndim == 4 ? input->shape[2] : 1, d);
 }
 
 /* A tape's memory grows by taking the new before giving back the old. So of two rounds the second one's is made first,
@@ -133,7 +132,8 @@ static sslcv_status make_tape(sslcv_trainer *trainer, const sslcv__branch *branc
                               sslcv__phase phase, const sslcv_tensor *input, sslcv_tape **out)
 {
     const sslcv__link_run how = sslcv__link_how(branch, link, &trainer->choice, SSLCV__PHASE_AGAIN);
-    const int64_t d = input->shape[input->ndim - 1], rows[4] = {sslcv__tensor_count(input) / d, d, 1, 1};
+    const int64_t d = input->shape[input->ndim - 1], p = input->ndim == 4 ? input->shape[2] : 1;
+    const int64_t rows[4] = {sslcv__tensor_count(input) / d, d, p, 1};
     sslcv__plan *plan;
     sslcv_tape *tape = NULL;
     sslcv_status status;

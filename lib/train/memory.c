@@ -314,24 +314,23 @@ end:
     return status;
 }
 
-static sslcv_status walk_head(const walk *w, const sslcv__branch *branch, sslcv__link *link, int64_t p, int64_t *d)
+static sslcv_status walk_head(const walk *w, const sslcv__branch *branch, sslcv__link *link, int64_t *p, int64_t *d)
 {
-    const int64_t before = *d;
+    const int64_t patches = *p, before = *d;
     int64_t i;
     sslcv_status status = SSLCV_OK;
 
-    if (before != link->in_dim) { /* of pixels; else checked when the branch was made */
-        return sslcv__invalid("input has D = %lld; the head takes %lld", (long long)before, (long long)link->in_dim);
-    }
+    SSLCV__TRY(sslcv__head_check_axes(link->head, patches, before));
     sslcv__link_group(w->trainer, branch, link);
     for (i = 0; i < link->num_passes; i++) {
-        int64_t shape[4] = {0, before, 1, 1};
+        int64_t shape[4] = {0, before, patches, 1};
 
-        if (!sslcv__multiply(link->passes[i].count, p, &shape[0])) shape[0] = INT64_MAX;
+        if (!sslcv__multiply(link->passes[i].count, patches, &shape[0])) shape[0] = INT64_MAX;
         SSLCV__TRY(measure_tape(w, branch, link, shape));
     }
-    *d = link->out_dim;
-    add_copies(w, branch, link, p, *d, floats(p, before, 1, 1) / 4, link == branch->links);
+    *d = link->head->out_dim;
+    if (link->head->out_patches) *p = link->head->out_patches;
+    add_copies(w, branch, link, *p, *d, floats(patches, before, 1, 1) / 4, link == branch->links);
 end:
     return status;
 }
@@ -364,7 +363,7 @@ static sslcv_status walk_branch(const walk *w, sslcv__branch *branch)
     } else {
         walk_pixels(w, branch, &shape[2], &shape[3]);
     }
-    for (; i < branch->num_links; i++) SSLCV__TRY(walk_head(w, branch, &branch->links[i], shape[2], &shape[3]));
+    for (; i < branch->num_links; i++) SSLCV__TRY(walk_head(w, branch, &branch->links[i], &shape[2], &shape[3]));
     sslcv__tensor_set(&branch->output, SSLCV_F32, NULL, 4, shape);
     output = floats(shape[0], shape[1], shape[2], shape[3]);
     if (w->slices > 1 && branch->keeps) grow(&w->memory->activations, output);

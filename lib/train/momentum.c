@@ -45,13 +45,22 @@ end:
     return status;
 }
 
-static sslcv_status copy_head(const sslcv_head *head, int32_t redrawn, sslcv_head **copy)
+/* No head keeps its seed: two heads of one shape must differ, so their place in the composition tells. */
+static sslcv_status copy_head(const sslcv_trainer *trainer, const sslcv__part *part, sslcv_head **copy)
 {
-    sslcv_mlp_options options = head->options;
+    const uint64_t place = (uint64_t)(part - trainer->heads.items);
+    sslcv_head *made = NULL;
+    sslcv_status status;
 
-    if (!redrawn) return sslcv_head_clone(head, copy);
-    options.seed = other_seed(options.seed);
-    return sslcv_head_create_mlp(head->object.context, &options, copy);
+    SSLCV__TRY(sslcv_head_clone(part->handle, &made));
+    if (trainer->options.ema_random_init) {
+        SSLCV__TRY(sslcv_head_reset(made, sslcv__rng_derive(trainer->options.seed, place, SSLCV__STREAM_WEIGHTS) | 1));
+    }
+    *copy = made;
+    made = NULL;
+end:
+    sslcv__release(made);
+    return status;
 }
 
 static void drop_gradients(sslcv_context *context, const sslcv_state *copy)
@@ -80,17 +89,16 @@ sslcv_status sslcv__copy_complete(sslcv_state *copy)
 
 static sslcv_status make_copy(sslcv_trainer *trainer, int is_backbone, sslcv__part *part)
 {
-    const int32_t redrawn = trainer->options.ema_random_init;
     sslcv_backbone *backbone;
     sslcv_head *head;
     sslcv_status status;
 
     if (is_backbone) {
-        SSLCV__TRY(copy_backbone(part->handle, redrawn, &backbone));
+        SSLCV__TRY(copy_backbone(part->handle, trainer->options.ema_random_init, &backbone));
         part->copy = backbone;
         SSLCV__TRY(sslcv_backbone_get_state(backbone, &part->copy_state));
     } else {
-        SSLCV__TRY(copy_head(part->handle, redrawn, &head));
+        SSLCV__TRY(copy_head(trainer, part, &head));
         part->copy = head;
         SSLCV__TRY(sslcv_head_get_state(head, &part->copy_state));
     }

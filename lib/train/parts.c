@@ -71,6 +71,7 @@ sslcv_status sslcv__trainer_collect_parts(sslcv_trainer *trainer)
     }
     for (i = 0; i < trainer->heads.count; i++) {
         SSLCV__TRY(sslcv_head_get_state(trainer->heads.items[i].handle, &trainer->heads.items[i].state));
+        sslcv__head_close(trainer->heads.items[i].handle);
     }
     for (i = 0; i < trainer->losses.count; i++) {
         SSLCV__TRY(sslcv_loss_get_state(trainer->losses.items[i].handle, &trainer->losses.items[i].state));

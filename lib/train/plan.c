@@ -3,6 +3,7 @@
 
 #include "core/memory.h"
 #include "model/backbone.h"
+#include "model/head.h"
 #include "optim/optimizer.h"
 
 #include <stdlib.h>

@@ -396,6 +396,7 @@ static inline void naive_forward(naive *t, const int64_t input[4], const double 
         }
         case SSLCV__NODE_LINEAR: naive_linear(t, i, 0); break;
         case SSLCV__NODE_NORMALIZE: naive_normalize(t, i, 0); break;
+        default: break; /* layers of heads alone have suites of their own: test_head_*.c */
         }
     }
 }
@@ -438,6 +439,7 @@ static inline void naive_backward(naive *t, const double *diff_output)
         }
         case SSLCV__NODE_LINEAR: naive_linear(t, i, 1); break;
         case SSLCV__NODE_NORMALIZE: naive_normalize(t, i, 1); break;
+        default: break; /* layers of heads alone have suites of their own: test_head_*.c */
         }
     }
 }
