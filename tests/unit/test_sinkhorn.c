@@ -96,6 +96,14 @@ static void twin(const balanced *b, double *codes)
     free(q);
 }
 
+/* Some machines, and valgrind, have no more range in a long double than in a double. */
+static int twin_reaches(double epsilon)
+{
+    volatile long double exponent = -2.0L / (long double)epsilon;
+
+    return expl(exponent) > 0.0L;
+}
+
 static double row_sum(const balanced *b, int64_t row)
 {
     double sum = 0.0;
@@ -244,8 +252,9 @@ START_TEST(equals_its_twin)
         b.in_place = round % 2;
         random_scores(&rng, (b.num_extra + b.rows) * b.columns, span, b.scores);
         run(context, &b);
-        twin(&b, exact);
         check_codes(&b);
+        if (!twin_reaches(epsilon)) continue;
+        twin(&b, exact);
         for (i = 0; i < b.rows * b.columns; i++) {
             const double expected = exact[b.num_extra * b.columns + i];
 
