@@ -15,13 +15,14 @@
  *
  *     image -+- view 0: crop, flip, normalise -+- view 1: channels 0..0
  *            |                                 +- view 2: channels 1..2
- *            +- view 3: crop, jitter, normalise
+ *            +- view 3: crop, patches 3x3, jitter, normalise      (9 patches an image)
  *
- * A batch of B images gives, for a view, a dense f32 tensor (B, C, H, W).
+ * A batch of B images gives, for a view, a dense f32 tensor (B * P, C, H, W). P is the number of patches, 1 without
+ * SSLCV_TRANSFORM_PATCHES; patch p (row-major in the grid, or as shuffled) of image b is row b * P + p.
  *
  * Chains run on f32 values in [0, 1] (u8 and u16 divided by full scale) with the arithmetic of torchvision on float
- * tensors: nothing is rounded to bytes in between. Draws depend only on (seed, epoch, sample, view, place in the
- * chain): not on threads, batch size or what else is computed. An augmenter that has been used is fixed.
+ * tensors: nothing is rounded to bytes in between. Draws depend only on (seed, epoch, sample, view, patch, place in
+ * the chain): not on threads, batch size or what else is computed. An augmenter that has been used is fixed.
  */
 #ifndef SSLCV_AUGMENT_H
 #define SSLCV_AUGMENT_H
@@ -40,8 +41,8 @@ enum { SSLCV_SOURCE_IMAGE = -1 };
 enum { SSLCV_MAX_CHANNELS = 16 };
 
 /**
- * Each: what it does; the fields that it reads, with its defaults. No default: must be set. Values that are left
- * out belong to transforms of later versions.
+ * Each: what it does; the fields that it reads, with its defaults. No default: must be set. Those that read probability
+ * read with_previous (0) too. docs/augment.md has formulas and sources.
  */
 enum sslcv_transform_kind {
     /** A box of the image, resized: height, width; interpolation; area share min .. max (.08, 1); ratio_min ..
@@ -55,6 +56,9 @@ enum sslcv_transform_kind {
     SSLCV_TRANSFORM_RESIZE = 4,
     SSLCV_TRANSFORM_HORIZONTAL_FLIP = 5, /* probability (.5) */
     SSLCV_TRANSFORM_VERTICAL_FLIP   = 6, /* probability (.5) */
+    /** Counter-clockwise by min .. max (0, 3) quarter turns, both whole numbers; probability (1). Images must be square
+        where a turn that swaps height and width may be made or not. */
+    SSLCV_TRANSFORM_ROTATE90 = 7,
     /** brightness, contrast, saturation, hue (.4 .4 .4 .1) in an order drawn for each image; probability (1). Results
         are clipped to [0, 1]. On 1 channel brightness and contrast only; on other numbers than 1 and 3 saturation and
         hue must be 0. Contrast is about the mean luma of 3 channels, else about the mean of all values. */
@@ -66,12 +70,28 @@ enum sslcv_transform_kind {
         the picture mirrored about its edge pixels. */
     SSLCV_TRANSFORM_GAUSSIAN_BLUR = 10,
     /** v becomes 1 - v where v >= threshold min .. max (.5, .5); probability (.2). */
-    SSLCV_TRANSFORM_SOLARIZE        = 11,
+    SSLCV_TRANSFORM_SOLARIZE = 11,
+    /** The byte that v is, its low bits zeroed: bits min .. max (4, 7) are left, whole numbers in 1 .. 8; probability
+        (1). */
+    SSLCV_TRANSFORM_POSTERIZE = 12,
+    /** Mixed with itself smoothed, f x + (1 - f) smooth, clipped to [0, 1]: factor f min .. max (.1, 1.9), >= 0;
+        probability (1). Pixels of the edge stay. */
+    SSLCV_TRANSFORM_SHARPNESS     = 13,
+    SSLCV_TRANSFORM_AUTOCONTRAST  = 14, /* each channel's least value becomes 0, its largest 1; probability (1) */
+    SSLCV_TRANSFORM_RANDOM_WINDOW = 15, /* a random height x width window stays in place, 0 outside; probability (1) */
+    /** R, G, B to color_space, in its usual units: L is 0 .. 100, luma of YCbCr 16 .. 235. 3 channels. */
+    SSLCV_TRANSFORM_CONVERT_COLOR   = 16,
     SSLCV_TRANSFORM_SELECT_CHANNELS = 17, /* first (0), count */
+    SSLCV_TRANSFORM_DROP_CHANNELS   = 18, /* one channel, drawn, is copied to all; probability (1) */
+    SSLCV_TRANSFORM_SOBEL           = 19, /* two gradient channels of the mean of all channels, 0 around the image */
     /** (x - mean[c]) / std[c]; default mean 0, std 1. count: how many entries are given, 0 (default): one for each
         channel of the image. When an image has another number of channels than count, each of its channels takes the
         average of the given means and the average of the given deviations; so presets take grey images too. */
     SSLCV_TRANSFORM_NORMALIZE = 20,
+    /** rows x columns (1 .. 256 each) patches of height x width; placement, shuffle (0). A grid that does not fit the
+        image is refused. What follows in the chain, and in views that continue from this one, is drawn for each patch
+        by itself. Once from an image to a view. */
+    SSLCV_TRANSFORM_PATCHES = 21,
     /** callbacks; count, height, width: result's shape, 0 (default) as before; probability (1), which must be 1 where
         the shape changes. */
     SSLCV_TRANSFORM_CUSTOM = 22
@@ -85,6 +105,17 @@ enum sslcv_interpolation {
     SSLCV_INTERPOLATION_BILINEAR = 0,
     SSLCV_INTERPOLATION_BICUBIC  = 1,
     SSLCV_INTERPOLATION_NEAREST  = 2
+};
+
+/** Lab: CIE 1976 of sRGB under D65, 2 degrees. YDbDr and YCbCr (BT.601): linear in R, G, B as they are. */
+enum sslcv_color_space { SSLCV_COLOR_LAB = 1, SSLCV_COLOR_YDBDR = 2, SSLCV_COLOR_YCBCR = 3 };
+
+enum sslcv_placement {
+    /** Evenly from edge to edge, row r at r (H - height) / (rows - 1), which must be whole and above 0; with one row,
+        height is H. Likewise columns (CPC). */
+    SSLCV_PLACEMENT_OVERLAP = 0,
+    /** At a random place inside its own cell of H / rows x W / columns, which must be whole (jigsaw, PIRL). */
+    SSLCV_PLACEMENT_CELL = 1
 };
 
 /** Set in a callback table's flags: the host promises that its functions may run on any thread, several at once. */
@@ -109,6 +140,7 @@ typedef struct sslcv_transform {
     int32_t interpolation;                      /* SSLCV_INTERPOLATION_*; default bilinear */
     double  probability;                        /* 0 .. 1 that it is applied */
     int64_t height, width;                      /* pixels, 1 .. 65536 */
+    int64_t rows, columns;                      /* of the patch grid */
     int64_t padding;                            /* pixels of zeros on each side, 0 .. 65536 */
     int64_t first, count;                       /* channels, within SSLCV_MAX_CHANNELS */
     double  min, max;                           /* range of the uniform draw; unit and default by kind */
@@ -117,12 +149,18 @@ typedef struct sslcv_transform {
     double  hue;                                /* turns, 0 .. .5; shift from -hue .. hue */
     double  mean[SSLCV_MAX_CHANNELS];
     double  std[SSLCV_MAX_CHANNELS];            /* > 0 */
+    int32_t color_space;                        /* SSLCV_COLOR_*; no default */
+    int32_t placement;                          /* SSLCV_PLACEMENT_*; default overlap */
+    int32_t shuffle;                            /* 1: random order of the patches; 0: row-major */
+    int32_t with_previous;                      /* 1: applied exactly when the one before it in the chain is, and
+                                                   probability is not drawn (a group with one coin: PIRL) */
     const sslcv_transform_callbacks *callbacks; /* copied */
 } sslcv_transform;
 
 typedef struct sslcv_view_info {
     size_t  struct_size;
-    int64_t channels, height, width; /* 0 where it follows the image's */
+    int64_t channels, height, width; /* of one patch; 0 where it follows the image's */
+    int64_t rows, columns;           /* of the patch grid; 1, 1 without; P = rows * columns */
 } sslcv_view_info;
 
 /**
@@ -174,8 +212,9 @@ SSLCV_API sslcv_status sslcv_transform_init(sslcv_transform *transform, size_t s
  *
  * @param augmenter Not NULL.
  * @param view      Index from add_view.
- * @param transform Copied, with its callback table. A field that its kind does not read must be as init left it.
- * @return SSLCV_OK; SSLCV_ERR_STATE (already used, or a view that another already continues).
+ * @param transform Copied, with its callback table. A field that its kind does not read must be as init left it. A
+ *                  chain that no image can pass is refused.
+ * @return SSLCV_OK; SSLCV_ERR_STATE (already used, a view that another already continues, or patches of patches).
  * @threads One thread at a time per augmenter.
  * @since   0.1
  */
@@ -187,17 +226,50 @@ SSLCV_API sslcv_status sslcv_augmenter_add(sslcv_augmenter *augmenter, int64_t v
  *     simclr          2 views: random resized crop, flip, jitter .8 .8 .8 .2 (probability .8), grey .2, blur .5; no
  *                     normalisation (224)
  *     simclr-cifar    2 views: random resized crop, flip, jitter .4 .4 .4 .1 (probability .8), grey .2 (32)
+ *     moco-v1         2 views: crop of at least .2, grey .2, jitter .4 .4 .4 .4, flip (224)
+ *     moco-v2         2 views: crop of at least .2, jitter .4 .4 .4 .1 (.8), grey .2, blur .5, flip (224)
+ *     moco-cifar      simclr-cifar
+ *     swav            8 views: 2 crops of .14 .. 1 and 6 of .05 .. .14 with 96/224 of size, flip, jitter
+ *                     .8 .8 .8 .2 (.8), grey .2, blur .5 (224, 96)
+ *     swav-cifar      2 views: simclr-cifar with crops of at least .14
+ *     byol            2 views: bicubic crop, flip, jitter .4 .4 .2 .1 (.8), grey .2, blur; in view 1 blur .1 and
+ *                     solarise .2 (224)
+ *     byol-cifar      2 views: crop, flip, jitter .4 .4 .2 .1 (.8), grey .2; in view 1 solarise .2 (32)
+ *     simsiam         moco-v2
+ *     simsiam-cifar   2 views: simclr-cifar with crops of at least .2
+ *     barlow, vicreg  byol; barlow-cifar, vicreg-cifar: byol-cifar
+ *     dino            10 views: 2 as byol with crops of at least .4, 8 with crops of .05 .. .4 and 96/224 of size and
+ *                     blur .5 (224, 96)
+ *     dino-cifar      2 views: byol-cifar with crops of at least .4
+ *     pirl-jigsaw     2 views. 0: crop, jitter .4 .4 .4 .2, then with .66 posterise, sharpness, solarise and
+ *                     autocontrast, then grey .2, flip (224). 1: crop of at least .6 to 255/224 of size, 9 patches (64)
+ *                     in cells of a third (85), shuffled, each with the rest of that chain
+ *     pirl-rotation   2 views: as view 0 of pirl-jigsaw; view 1 turned by 0 .. 3 quarters
+ *     pirl-cifar      2 views. 0: simclr-cifar. 1: crop of at least .6 to 36/32 of size, 9 patches (10) in cells of a
+ *                     third (12), shuffled, each with jitter .4 .4 .4 .1 (.8), grey .2, flip
+ *     pirl-rotation-cifar  2 views: simclr-cifar; view 1 turned by 0 .. 3 quarters
+ *     cmc             3 views. 0: crop, flip, Lab scaled to [-1, 1] (224). 1, 2: its channels L and ab
+ *     cmc-cifar       the same (32)
+ *     cpc             1 view: resize to 300/256 of size, random crop, flip, grey, 7 x 7 patches of size / 4 at
+ *                     half of that apart, 0 outside a window of 60/64 of each (256)
+ *     cpc-cifar       1 view: random crop with padding 4, flip, jitter .4 .4 .4 .1 (.8), grey .25, 7 x 7 patches of
+ *                     size / 4 at half of that apart (32)
+ *     deepcluster     1 view: random resized crop, flip (224); deepcluster-cifar (32)
+ *     deepcluster-v2  swav; deepcluster-v2-cifar: swav-cifar
  *     finetune        1 view: random resized crop, flip (224)
  *     finetune-cifar  1 view: resize to size x size, random crop of it with padding 4, flip (32)
  *     eval            1 view: shorter side to 256/224 of size, centre crop (224)
  *     eval-cifar      1 view: resize to size x size (32)
+ *     cmc-eval, cpc-eval  the views of cmc and cpc with nothing drawn; cmc-eval-cifar, cpc-eval-cifar
  *
- * In brackets the published size. All but "simclr" end with ImageNet's mean and deviation, whatever the data. A resize
- * of an image that has the size already changes nothing. All take images of 1 or 3 channels.
+ * In brackets probabilities and the published size, in pixels; crops are of .08 .. 1 where nothing is said. All but
+ * "simclr" and those of cmc end with ImageNet's mean and deviation, whatever the data; swav and deepcluster-v2 with the
+ * deviation .228 for red that their code has. A resize of an image that has the size already changes nothing. All take
+ * images of 1 or 3 channels, those of cmc 3; cpc needs a size that 8 divides. docs/augment.md has the sources.
  *
  * @param augmenter Not NULL.
  * @param preset    Name.
- * @param size      Height and width of the views, 1 .. 57344 pixels; 0: as published.
+ * @param size      Height and width of the (large) crop, 1 .. 57344 pixels; 0: as published.
  * @param first     Out: index of the first view added; may be NULL.
  * @param count     Out: views added; may be NULL.
  * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND; SSLCV_ERR_STATE.
@@ -228,7 +300,7 @@ SSLCV_API sslcv_status sslcv_augmenter_get_view(const sslcv_augmenter *augmenter
  * @param epoch     >= 0.
  * @param sample    >= 0: index of the image in its data set.
  * @param view      Index.
- * @param out       (C, H, W), dense f32; data NULL asks for the shape.
+ * @param out       (C, H, W), or (P, C, H, W) when P > 1; dense f32; data NULL asks for the shape.
  * @return SSLCV_OK; SSLCV_ERR_CANCELLED (a custom transform failed); SSLCV_ERR_NUMERIC (an F32 image with a value that
  *         is not finite); SSLCV_ERR_NOT_FOUND (no such view).
  * @threads Any, several at once, unless a custom transform lacks SSLCV_CALLBACK_ANY_THREAD.

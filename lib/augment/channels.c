@@ -1,10 +1,11 @@
-/** Select channels, normalise, and the host's own transforms. */
+/** Select and drop channels, normalise, and the host's own transforms. */
 #include "augment/transform.h"
 
 #include "core/simd.h"
 #include "core/tensor.h"
 
 #include <float.h>
+#include <string.h>
 
 /* ---- select ---- */
 
@@ -43,6 +44,27 @@ const sslcv__transform_class sslcv__select_channels = {.name = "select_channels"
                                                        .check = select_check,
                                                        .shape = select_shape,
                                                        .apply = select_apply};
+
+/* ---- drop (CPC-v2: no cue from how colours are displaced) ---- */
+
+static sslcv_status drop_apply(const sslcv_transform *t, sslcv__rng *rng, sslcv__picture *picture)
+{
+    const int64_t channels = picture->now.shape[0], pixels = picture->now.shape[1] * picture->now.shape[2];
+    const int64_t kept = sslcv__rng_below(rng, channels);
+    const sslcv_status status = sslcv__picture_own(picture);
+    float *planes = picture->now.data;
+    int64_t c;
+
+    (void)t;
+    if (status != SSLCV_OK) return status;
+    for (c = 0; c < channels; c++) {
+        if (c != kept) memcpy(planes + c * pixels, planes + kept * pixels, (size_t)pixels * sizeof *planes);
+    }
+    return SSLCV_OK;
+}
+
+const sslcv__transform_class sslcv__drop_channels = {
+    .name = "drop_channels", .reads = SSLCV__READS_PROBABILITY, .apply = drop_apply};
 
 /* ---- normalise ---- */
 
@@ -119,8 +141,10 @@ static sslcv_status custom_check(const sslcv_transform *t)
     SSLCV__TRY(sslcv__transform_check_int(name, "count", t->count, 0, SSLCV_MAX_CHANNELS));
     SSLCV__TRY(sslcv__transform_check_int(name, "height", t->height, 0, SSLCV__MAX_SIDE));
     SSLCV__TRY(sslcv__transform_check_int(name, "width", t->width, 0, SSLCV__MAX_SIDE));
-    if (t->probability != 1.0 && (t->count != 0 || t->height != 0 || t->width != 0)) {
-        return sslcv__invalid("custom.probability is %g; must be 1 when count, height or width is set", t->probability);
+    if ((t->probability != 1.0 || t->with_previous) && (t->count != 0 || t->height != 0 || t->width != 0)) {
+        return sslcv__invalid("custom.probability is %g and with_previous %d; must be 1 and 0 when count, height or "
+                              "width is set",
+                              t->probability, (int)t->with_previous);
     }
     if (!t->callbacks) return sslcv__null("custom.callbacks");
 end:

@@ -341,8 +341,9 @@ static sslcv_status gray_check(const sslcv_transform *t)
 {
     const sslcv_status status = sslcv__transform_check_int(sslcv__grayscale.name, "count", t->count, 0, 1);
 
-    if (status != SSLCV_OK || t->count == 0 || t->probability == 1.0) return status;
-    return sslcv__invalid("grayscale.probability is %g; must be 1 when count is 1", t->probability);
+    if (status != SSLCV_OK || t->count == 0 || (t->probability == 1.0 && !t->with_previous)) return status;
+    return sslcv__invalid("grayscale.probability is %g and with_previous %d; must be 1 and 0 when count is 1",
+                          t->probability, (int)t->with_previous);
 }
 
 static sslcv_status gray_shape(const sslcv_transform *t, int64_t shape[3])

@@ -4,6 +4,7 @@
 #include "core/options.h"
 #include "core/tensor.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -16,12 +17,21 @@ const sslcv__transform_class *sslcv__transform_class_of(int32_t kind)
     case SSLCV_TRANSFORM_RESIZE: return &sslcv__resizing;
     case SSLCV_TRANSFORM_HORIZONTAL_FLIP: return &sslcv__horizontal_flip;
     case SSLCV_TRANSFORM_VERTICAL_FLIP: return &sslcv__vertical_flip;
+    case SSLCV_TRANSFORM_ROTATE90: return &sslcv__rotate90;
     case SSLCV_TRANSFORM_COLOR_JITTER: return &sslcv__color_jitter;
     case SSLCV_TRANSFORM_GRAYSCALE: return &sslcv__grayscale;
     case SSLCV_TRANSFORM_GAUSSIAN_BLUR: return &sslcv__gaussian_blur;
     case SSLCV_TRANSFORM_SOLARIZE: return &sslcv__solarize;
+    case SSLCV_TRANSFORM_POSTERIZE: return &sslcv__posterize;
+    case SSLCV_TRANSFORM_SHARPNESS: return &sslcv__sharpness;
+    case SSLCV_TRANSFORM_AUTOCONTRAST: return &sslcv__autocontrast;
+    case SSLCV_TRANSFORM_RANDOM_WINDOW: return &sslcv__random_window;
+    case SSLCV_TRANSFORM_CONVERT_COLOR: return &sslcv__convert_color_space;
     case SSLCV_TRANSFORM_SELECT_CHANNELS: return &sslcv__select_channels;
+    case SSLCV_TRANSFORM_DROP_CHANNELS: return &sslcv__drop_channels;
+    case SSLCV_TRANSFORM_SOBEL: return &sslcv__sobel;
     case SSLCV_TRANSFORM_NORMALIZE: return &sslcv__normalize;
+    case SSLCV_TRANSFORM_PATCHES: return &sslcv__patches;
     case SSLCV_TRANSFORM_CUSTOM: return &sslcv__custom;
     default: return NULL;
     }
@@ -72,6 +82,23 @@ sslcv_status sslcv__transform_check_positive(const char *name, const char *field
     return sslcv__invalid("%s.%s is %g; must be > 0 and <= %g", name, field, value, high);
 }
 
+sslcv_status sslcv__transform_check_whole(const char *name, const sslcv_transform *t, int64_t low, int64_t high)
+{
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__transform_check_real(name, "max", t->max, (double)low, (double)high));
+    SSLCV__TRY(sslcv__transform_check_real(name, "min", t->min, (double)low, t->max));
+    if (t->min != floor(t->min)) return sslcv__invalid("%s.min is %g; must be a whole number", name, t->min);
+    if (t->max != floor(t->max)) return sslcv__invalid("%s.max is %g; must be a whole number", name, t->max);
+end:
+    return status;
+}
+
+int64_t sslcv__draw_whole(const sslcv_transform *t, sslcv__rng *rng)
+{
+    return (int64_t)t->min + sslcv__rng_below(rng, (int64_t)(t->max - t->min) + 1);
+}
+
 /** A field that a kind does not read must be as init left it: it was set by mistake, or for another kind. */
 static sslcv_status check_unread(const sslcv_transform *t, const sslcv__transform_class *class)
 {
@@ -87,6 +114,7 @@ static sslcv_status check_unread(const sslcv_transform *t, const sslcv__transfor
                   FIELD(SSLCV__READS_SIZE, width),
                   FIELD(SSLCV__READS_INTERPOLATION, interpolation),
                   FIELD(SSLCV__READS_PROBABILITY, probability),
+                  FIELD(SSLCV__READS_PROBABILITY, with_previous),
                   FIELD(SSLCV__READS_PADDING, padding),
                   FIELD(SSLCV__READS_FIRST, first),
                   FIELD(SSLCV__READS_COUNT, count),
@@ -100,7 +128,12 @@ static sslcv_status check_unread(const sslcv_transform *t, const sslcv__transfor
                   FIELD(SSLCV__READS_COLOR, hue),
                   FIELD(SSLCV__READS_MEAN, mean),
                   FIELD(SSLCV__READS_MEAN, std),
-                  FIELD(SSLCV__READS_CALLBACKS, callbacks)};
+                  FIELD(SSLCV__READS_CALLBACKS, callbacks),
+                  FIELD(SSLCV__READS_GRID, rows),
+                  FIELD(SSLCV__READS_GRID, columns),
+                  FIELD(SSLCV__READS_GRID, placement),
+                  FIELD(SSLCV__READS_GRID, shuffle),
+                  FIELD(SSLCV__READS_COLOR_SPACE, color_space)};
 #undef FIELD
     sslcv_transform defaults;
     size_t i;
@@ -126,6 +159,7 @@ sslcv_status sslcv__transform_check(const sslcv_transform *t)
     SSLCV__TRY(sslcv__transform_check_int(class->name, "interpolation", t->interpolation, SSLCV_INTERPOLATION_BILINEAR,
                                           SSLCV_INTERPOLATION_NEAREST));
     SSLCV__TRY(sslcv__transform_check_real(class->name, "probability", t->probability, 0.0, 1.0));
+    SSLCV__TRY(sslcv__transform_check_int(class->name, "with_previous", t->with_previous, 0, 1));
     if (class->check) SSLCV__TRY(class->check(t));
 end:
     return status;
@@ -185,6 +219,17 @@ sslcv_status sslcv__scratch_room(sslcv__augment_scratch *scratch, int64_t slot, 
     *(void **)room = scratch->slots[slot];
 end:
     return status;
+}
+
+void sslcv__scratch_swap(sslcv__augment_scratch *scratch, int64_t a, int64_t b)
+{
+    void *const slot = scratch->slots[a];
+    const int64_t bytes = scratch->bytes[a];
+
+    scratch->slots[a] = scratch->slots[b];
+    scratch->bytes[a] = scratch->bytes[b];
+    scratch->slots[b] = slot;
+    scratch->bytes[b] = bytes;
 }
 
 /* ---- picture ---- */

@@ -21,6 +21,9 @@ enum sslcv__scratch_slot {
     SSLCV__SLOT_EVEN,    /* the picture is in one of these two, or still in its source */
     SSLCV__SLOT_ODD,
     SSLCV__SLOT_WORK,    /* of one transform, during it */
+    SSLCV__SLOT_WHOLE,   /* what patches are cut out of */
+    SSLCV__SLOT_PATCHES, /* where they lie */
+    SSLCV__SLOT_ANSWER,  /* of sslcv_augmenter_apply(), until all patches are made */
     SSLCV__SLOT_RESULTS, /* the table of views of a run */
     SSLCV__NUM_SLOTS
 };
@@ -34,6 +37,9 @@ struct sslcv__augment_scratch {
 
 /** Room for bytes in a slot; what was in it is lost. Allocates only when it has to grow. */
 sslcv_status sslcv__scratch_room(sslcv__augment_scratch *scratch, int64_t slot, int64_t bytes, void *room);
+
+/** What is in one slot is in the other afterwards; both below the number of slots. */
+void sslcv__scratch_swap(sslcv__augment_scratch *scratch, int64_t a, int64_t b);
 
 typedef struct sslcv__picture {
     sslcv_tensor            now; /* (channels, height, width) */
@@ -53,7 +59,7 @@ sslcv_status sslcv__picture_next(sslcv__picture *picture, int64_t channels, int6
 /** That result is the picture from now on. */
 void sslcv__picture_take(sslcv__picture *picture, int64_t channels, int64_t height, int64_t width, float *dst);
 
-/** One kind of transform. defaults, check and shape may be NULL. */
+/** One kind of transform. defaults, check and shape may be NULL; apply of patches alone is. */
 typedef struct sslcv__transform_class {
     const char *name; /* for messages: "color_jitter" */
     uint32_t    reads; /* fields, a bit each: transform.c */
@@ -67,10 +73,12 @@ typedef struct sslcv__transform_class {
 } sslcv__transform_class;
 
 extern const sslcv__transform_class sslcv__random_resized_crop, sslcv__random_crop, sslcv__center_crop, sslcv__resizing;
-extern const sslcv__transform_class sslcv__horizontal_flip, sslcv__vertical_flip;
+extern const sslcv__transform_class sslcv__horizontal_flip, sslcv__vertical_flip, sslcv__rotate90;
 extern const sslcv__transform_class sslcv__color_jitter, sslcv__grayscale, sslcv__solarize;
-extern const sslcv__transform_class sslcv__gaussian_blur;
-extern const sslcv__transform_class sslcv__select_channels, sslcv__normalize, sslcv__custom;
+extern const sslcv__transform_class sslcv__posterize, sslcv__autocontrast, sslcv__convert_color_space;
+extern const sslcv__transform_class sslcv__gaussian_blur, sslcv__sharpness, sslcv__sobel;
+extern const sslcv__transform_class sslcv__select_channels, sslcv__drop_channels, sslcv__normalize, sslcv__custom;
+extern const sslcv__transform_class sslcv__random_window, sslcv__patches;
 
 /** Bits of sslcv__transform_class.reads. */
 enum {
@@ -84,7 +92,9 @@ enum {
     SSLCV__READS_RATIO         = 1 << 7,
     SSLCV__READS_COLOR         = 1 << 8, /* brightness, contrast, saturation, hue */
     SSLCV__READS_MEAN          = 1 << 9, /* mean, std */
-    SSLCV__READS_CALLBACKS     = 1 << 10
+    SSLCV__READS_CALLBACKS     = 1 << 10,
+    SSLCV__READS_GRID          = 1 << 11, /* rows, columns, placement, shuffle */
+    SSLCV__READS_COLOR_SPACE   = 1 << 12
 };
 
 const sslcv__transform_class *sslcv__transform_class_of(int32_t kind); /* NULL: no such kind */
@@ -101,6 +111,12 @@ sslcv_status sslcv__transform_check_int(const char *name, const char *field, int
 /** The same for reals; not a number is never in range. */
 sslcv_status sslcv__transform_check_real(const char *name, const char *field, double value, double low, double high);
 sslcv_status sslcv__transform_check_positive(const char *name, const char *field, double value, double high);
+
+/** min and max are whole numbers, low <= min <= max <= high. */
+sslcv_status sslcv__transform_check_whole(const char *name, const sslcv_transform *t, int64_t low, int64_t high);
+
+/** One of min .. max, where both are whole numbers. */
+int64_t sslcv__draw_whole(const sslcv_transform *t, sslcv__rng *rng);
 
 /* ---- what transforms do once the draws are made; tests call them too ---- */
 
@@ -124,11 +140,41 @@ void sslcv__adjust_hue(float *planes, int64_t pixels, float turns);
 void sslcv__to_gray(float *planes, int64_t pixels, int64_t channels_out);
 void sslcv__invert_above(float *values, int64_t count, float threshold);
 
+/** values become the bytes that they are, with that many of the upper bits left. */
+void sslcv__keep_bits(float *values, int64_t count, int64_t bits);
+void sslcv__stretch(float *values, int64_t count); /* least value to 0, largest to 1; of one plane */
+void sslcv__convert_color(float *planes, int64_t pixels, int32_t color_space);
+
+/** dst apart from planes; both (channels, height, width). */
+void sslcv__sharpen(const float *planes, int64_t channels, int64_t height, int64_t width, float factor, float *dst);
+
+/** dst: (2, height, width), change along x, then along y; plane: (height + 2) rows of width + 2, the outer ones 0. */
+void sslcv__sobel_filter(const float *plane, int64_t height, int64_t width, float *dst);
+
+/** One plane, counter-clockwise by turns quarters; dst apart from it. */
+void sslcv__turn_plane(const float *plane, int64_t height, int64_t width, int64_t turns, float *dst);
+
 /** Bytes of working memory for sslcv__blur(), aligned as pointers are. */
 int64_t sslcv__blur_bytes(int64_t height, int64_t width, int64_t radius);
 
 /** In place; the kernel is exp(-k^2 / (2 sigma^2)), k = -radius .. radius, normalised; radius >= 1. */
 void sslcv__blur(float *planes, int64_t channels, int64_t height, int64_t width, double sigma, int64_t radius,
                  void *work);
+
+/* ---- patches ---- */
+
+/** Upper left pixel of a patch. */
+typedef struct sslcv__corner {
+    int64_t top, left;
+} sslcv__corner;
+
+/**
+ * Where the patches lie, in the order of the result. The grid fits the image.
+ *
+ * @param corners rows * columns.
+ * @param order   Working memory: rows * columns.
+ */
+void sslcv__draw_patches(const sslcv_transform *t, sslcv__rng *rng, int64_t height, int64_t width,
+                         sslcv__corner *corners, int64_t *order);
 
 #endif

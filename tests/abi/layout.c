@@ -121,7 +121,9 @@ NEXT(sslcv_transform, kind, interpolation);
 NEXT(sslcv_transform, interpolation, probability);
 NEXT(sslcv_transform, probability, height);
 NEXT(sslcv_transform, height, width);
-NEXT(sslcv_transform, width, padding);
+NEXT(sslcv_transform, width, rows);
+NEXT(sslcv_transform, rows, columns);
+NEXT(sslcv_transform, columns, padding);
 NEXT(sslcv_transform, padding, first);
 NEXT(sslcv_transform, first, count);
 NEXT(sslcv_transform, count, min);
@@ -134,14 +136,20 @@ NEXT(sslcv_transform, contrast, saturation);
 NEXT(sslcv_transform, saturation, hue);
 NEXT(sslcv_transform, hue, mean);
 NEXT(sslcv_transform, mean, std);
-NEXT(sslcv_transform, std, callbacks);
-LAST(sslcv_transform, callbacks, 392);
+NEXT(sslcv_transform, std, color_space);
+NEXT(sslcv_transform, color_space, placement);
+NEXT(sslcv_transform, placement, shuffle);
+NEXT(sslcv_transform, shuffle, with_previous);
+NEXT(sslcv_transform, with_previous, callbacks);
+LAST(sslcv_transform, callbacks, 424);
 
 FIRST(sslcv_view_info, struct_size);
 NEXT(sslcv_view_info, struct_size, channels);
 NEXT(sslcv_view_info, channels, height);
 NEXT(sslcv_view_info, height, width);
-LAST(sslcv_view_info, width, 32);
+NEXT(sslcv_view_info, width, rows);
+NEXT(sslcv_view_info, rows, columns);
+LAST(sslcv_view_info, columns, 48);
 
 /* dataset.h */
 FIRST(sslcv_dataset_callbacks, struct_size);

@@ -37,6 +37,26 @@ def record(name, tensor):
         print(*("%.4g" % value if name.startswith("pil") else "%.7g" % value for value in row))
 
 
+def to_lab(image):
+    """sRGB to Lab in double, as scikit-image 0.19 defines it (D65, 2 degrees)."""
+    v = image.double().numpy()
+    light = np.where(v > 0.04045, ((v + 0.055) / 1.055) ** 2.4, v / 12.92)
+    xyz = np.tensordot([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]],
+                       light, 1) / np.array([0.95047, 1, 1.08883])[:, None, None]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.stack([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def mix(image, rows, offsets=(0, 0, 0)):
+    return np.tensordot(rows, image.double().numpy(), 1) + np.array(offsets)[:, None, None]
+
+
+def sobel(image):
+    """DeepCluster's front end: two convolutions with zero padding of the mean of the channels."""
+    kernels = torch.tensor([[[1, 0, -1], [2, 0, -2], [1, 0, -1]], [[1, 2, 1], [0, 0, 0], [-1, -2, -1]]]).double()
+    return torch.nn.functional.conv2d(image.double().mean(0)[None, None], kernels[:, None], padding=1)[0]
+
+
 def main():
     stored = picture(1, 3, 12, 10)
     image = stored.float() / 255
@@ -82,6 +102,21 @@ def main():
     record("normalize", F.normalize(image, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     for sigma, radius in ((0.4, 2), (1.3, 4), (0.1, 1)):
         record("blur_%g_%d" % (sigma, radius), F.gaussian_blur(image, 2 * radius + 1, sigma))
+
+    for turns in (1, 2, 3):
+        record("rotate_%d" % turns, torch.rot90(image, turns, [1, 2]))
+    for bits in (1, 3, 4, 7, 8):
+        record("posterize_%d" % bits, F.posterize(stored, bits).float() / 255)
+    for factor in (0, 0.1, 1.9):
+        record("sharpness_%g" % factor, F.adjust_sharpness(image, factor))
+    faint = 0.2 + image / 3
+    faint[1] = 0.7  # nothing to stretch
+    record("autocontrast", F.autocontrast(faint))
+    record("lab", to_lab(image))
+    record("ydbdr", mix(image, [[.299, .587, .114], [-.450, -.883, 1.333], [-1.333, 1.116, .217]]))
+    record("ycbcr", mix(image, [[65.481, 128.553, 24.966], [-37.797, -74.203, 112], [112, -93.786, -18.214]],
+                        (16, 128, 128)))
+    record("sobel", sobel(image))
 
     # Moments of RandomResizedCrop's boxes in an image of 48 x 64: mean and deviation of area share, log ratio, top, left.
     torch.manual_seed(5)
