@@ -57,7 +57,7 @@ JPEG_CFLAGS  := -DSSLCV__LIBJPEG='"$(JPEG)"' $(shell $(PKG_CONFIG) --cflags libj
 JPEG_LIBS    := $(shell $(PKG_CONFIG) --libs libjpeg)
 endif
 
-MODULES  ?= core dnn nn model image augment data loss optim train method eval io
+MODULES  ?= core dnn nn model image augment data cluster loss optim train method eval io
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wcast-qual
 # Ours, apart from the user's CFLAGS, which come last and so win. Kernels are written for the compiler's vectoriser; no
 # option here changes results between files: no -ffast-math.

@@ -272,7 +272,11 @@ SSLCV_API sslcv_status sslcv_dataset_subset(sslcv_dataset *dataset, const int64_
 
 enum sslcv_sampler {
     SSLCV_SAMPLER_SHUFFLED = 0, /* every sample once an epoch, in an order drawn from (seed, epoch) */
-    SSLCV_SAMPLER_IN_ORDER = 1
+    SSLCV_SAMPLER_IN_ORDER = 1,
+    SSLCV_SAMPLER_BY_CLASS = 2  /* as many images as there are samples, all classes equally often, with replacement
+                                   where a class has too few (DeepCluster); samples without label do not come. A sample
+                                   that comes again in an epoch, for the r-th time, r from 0, has the views that
+                                   sslcv_augmenter_apply() makes for epoch + r * 2^32 */
 };
 
 typedef struct sslcv_loader_options {

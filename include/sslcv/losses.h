@@ -6,9 +6,9 @@
  *     info_nce              SimCLR, MoCo           barlow_twins          Barlow Twins
  *     nce_bank              CMC, PIRL, InstDisc    vicreg                VICReg
  *     swapped               SwAV                   dino                  DINO
- *     cpc                   CPC, CPC-v2            cross_entropy         labels, pseudo-labels
- *     cosine                BYOL, SimSiam          binary_cross_entropy  several labels an image
- *                                                  custom                loss.h
+ *     cluster               DeepCluster-v2         cross_entropy         labels, pseudo-labels
+ *     cpc                   CPC, CPC-v2            binary_cross_entropy  several labels an image
+ *     cosine                BYOL, SimSiam          custom                loss.h
  *
  * In the formulas: "grad" marks an input that receives a gradient, the others are constants to the loss. mean over N is
  * over the samples of the call. unit(x) = x / max(|x|, 1e-12); gradients pass through it. cos(x, y) = unit(x).unit(y).
@@ -223,6 +223,64 @@ SSLCV_API sslcv_status sslcv_swapped_options_init(sslcv_swapped_options *options
  * @since   0.1 (SwAV, Caron et al. 2020)
  */
 SSLCV_API sslcv_status sslcv_loss_create_swapped(sslcv_context *context, const sslcv_swapped_options *options,
+                                                 sslcv_loss **loss);
+
+/* ---- clusters as labels: DeepCluster-v2 ---- */
+
+/**
+ * Cross-entropy against clusters made anew each epoch. With h over num_sets sets of K prototypes:
+ *
+ *     L = mean over h, over V * N rows whose label l is known, of -log softmax(unit(z).C_h / temperature)[l_h]
+ *
+ * At sslcv_loss_begin_epoch() set h clusters memory h mod memory_views by spherical k-means from random rows (a cluster
+ * without members keeps its centre); the centres become C_h, the clusters the labels. Samples without a row have none.
+ *
+ * Inputs     one, (V, N, dim) grad; ids.
+ * Remembers  "memory.0" ... (num_samples, dim): the last unit rows of the first memory_views views of each sample, 0:
+ *            none yet; "prototypes.0.weight" ... (K, dim), unit rows, not learnt by gradient; "labels.0" ...
+ *            (num_samples), i64, -1: none.
+ * Start      before the first begin_epoch() one pass over the data through sslcv_loss_compute() with diff_inputs NULL,
+ *            which only remembers (value 0); with a trainer, in a hook at the first SSLCV_EVENT_EPOCH_BEGIN. With fewer
+ *            than K samples remembered begin_epoch() is SSLCV_ERR_STATE, and leaves the loss as it is.
+ * Metrics    "top1" (the label's prototype is predicted). Of the last clustering, mean over h: "objective" (cosine of
+ *            rows with their centres), "used" (share of clusters with members), "nmi" (of its labels with those before,
+ *            0 without any).
+ * Published  the defaults, with 6 views; K 3000 three times.
+ */
+typedef struct sslcv_cluster_options {
+    size_t   struct_size;
+    int64_t  num_samples;    /* in the data set; must be given */
+    int64_t  dim;            /* D; default 128 */
+    int64_t  num_prototypes; /* K, <= num_samples; default 3000 */
+    int64_t  num_sets;       /* 1 .. 1024; default 3 */
+    int64_t  memory_views;   /* 1 .. V; default 2 */
+    int64_t  iterations;     /* of k-means, >= 0; default 10 */
+    double   temperature;    /* > 0; default 0.1 */
+    uint64_t seed;           /* of k-means; 0 (default): from the context */
+} sslcv_cluster_options;
+
+/**
+ * Set the defaults.
+ *
+ * @param options     Out: not NULL.
+ * @param struct_size sizeof *options as the caller knows it.
+ * @return SSLCV_OK.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_cluster_options_init(sslcv_cluster_options *options, size_t struct_size);
+
+/**
+ * Make a cluster loss.
+ *
+ * @param context Not NULL.
+ * @param options Not NULL.
+ * @param loss    Out: owned.
+ * @return SSLCV_OK; SSLCV_ERR_LIMIT (more prototypes than samples).
+ * @threads Any.
+ * @since   0.1 (DeepCluster-v2, Caron et al. 2020)
+ */
+SSLCV_API sslcv_status sslcv_loss_create_cluster(sslcv_context *context, const sslcv_cluster_options *options,
                                                  sslcv_loss **loss);
 
 /* ---- contrastive predictive coding ---- */

@@ -1,6 +1,7 @@
 /**
  * @file probe.h
- * Judging features: embed a data set once, then k-NN, linear probe, metrics, collapse figures, nearest neighbours.
+ * Judging features: embed a data set once, then k-NN, linear probe, metrics, collapse figures, nearest neighbours. Also
+ * the tools on feature arrays that methods need: k-means, whitening.
  *
  *     sslcv_branch_init(&branch, sizeof branch);
  *     branch.views = &eval_view; branch.num_views = 1; branch.backbone = backbone; branch.flags = 0;
@@ -255,6 +256,80 @@ SSLCV_API sslcv_status sslcv_spread_compute(sslcv_context *context, const sslcv_
  */
 SSLCV_API sslcv_status sslcv_nearest(sslcv_context *context, const sslcv_tensor *features, const sslcv_tensor *queries,
                                      int64_t k, int64_t *indices, float *similarities);
+
+/**
+ * Normalised mutual information of two labellings: their mutual information over the mean of their entropies. 1: each
+ * tells the other; 0: nothing. Numbers of classes do not matter, only who is together.
+ *
+ * @param context Not NULL: memory.
+ * @param a       n labels; samples with a negative one in a or b are left out.
+ * @param b       Likewise.
+ * @param n       Samples, >= 1.
+ * @param value   Out: 0 .. 1; 1 where both have one class only.
+ * @return SSLCV_OK; SSLCV_ERR_INVALID_ARGUMENT (also: no sample has both labels).
+ * @threads Any.
+ * @since   0.1 (DeepCluster's monitor)
+ */
+SSLCV_API sslcv_status sslcv_nmi(sslcv_context *context, const int64_t *a, const int64_t *b, int64_t n, double *value);
+
+/* ---- clusters ---- */
+
+typedef struct sslcv_kmeans_options {
+    size_t   struct_size;
+    int64_t  clusters;    /* 1 .. n, below 2^31 */
+    int64_t  iterations;  /* most rounds of moving centroids, >= 0; default 20. It stops when nothing changes */
+    uint64_t seed;        /* of first centroids and splits; 0 (default): from the context */
+    int32_t  spherical;   /* 1: cosine, centroids of length 1, and a cluster without members keeps its centroid;
+                             0 (default): Euclidean, and a cluster without members splits a large one */
+    int32_t  warm_start;  /* 1: begin from the given centroids; 0 (default): from different random rows */
+} sslcv_kmeans_options;
+
+/**
+ * Set the defaults.
+ *
+ * @param options     Out: not NULL.
+ * @param struct_size sizeof *options as the caller knows it.
+ * @return SSLCV_OK.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_kmeans_options_init(sslcv_kmeans_options *options, size_t struct_size);
+
+/**
+ * Cluster features: rounds of giving each row to its nearest centroid, and moving centroids to the mean of their rows;
+ * in the end each row to its nearest. The same bits for any number of threads.
+ *
+ * @param context     Not NULL: memory (centroids, 12 bytes a row, 20 when spherical, and a few MiB for each thread),
+ *                    threads, seed, cancel.
+ * @param features    (n, d).
+ * @param options     Not NULL.
+ * @param centroids   (clusters, d) dense f32; read when warm_start is 1, then filled.
+ * @param assignments Out: n cluster indices; of equally near ones the lowest.
+ * @param objective   Out: mean squared distance to the own centroid; spherical: mean cosine with it. May be NULL.
+ * @return SSLCV_OK; SSLCV_ERR_NUMERIC (a feature is not finite; spherical: a row is zero); SSLCV_ERR_CANCELLED.
+ *         Outputs are untouched then.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_kmeans(sslcv_context *context, const sslcv_tensor *features,
+                                    const sslcv_kmeans_options *options, sslcv_tensor *centroids, int64_t *assignments,
+                                    double *objective);
+
+/**
+ * Principal components with whitening: subtract the mean, project on the k directions of largest variance, divide by
+ * the root of each variance. Columns of the result have covariance 0 with each other and variance 1, within some 1e-6.
+ *
+ * @param context   Not NULL: memory (16 d^2 bytes), threads, cancel.
+ * @param features  (n, d), n >= 2.
+ * @param normalize 1: then each row to length 1, as DeepCluster does; 0: not.
+ * @param reduced   (n, k) dense f32, k <= d and k < n; filled, components of larger variance first.
+ * @return SSLCV_OK; SSLCV_ERR_NUMERIC (a feature is not finite; fewer than k directions with variance, where less than
+ *         1e-6 of the largest counts as none); SSLCV_ERR_CANCELLED. Some of reduced may have been written then.
+ * @threads Any.
+ * @since   0.1 (DeepCluster)
+ */
+SSLCV_API sslcv_status sslcv_pca_whiten(sslcv_context *context, const sslcv_tensor *features, int32_t normalize,
+                                        sslcv_tensor *reduced);
 
 #ifdef __cplusplus
 }

@@ -317,6 +317,21 @@ SSLCV_API sslcv_status sslcv_trainer_step_views(sslcv_trainer *trainer, const ss
  */
 SSLCV_API sslcv_status sslcv_trainer_run(sslcv_trainer *trainer, int64_t max_steps);
 
+/**
+ * Use other labels than the data set's from the next epoch on: pseudo-labels. Checkpoints keep them as "trainer.labels"
+ * (2, count), those of this epoch and of the next, with SSLCV_SAMPLER_BY_CLASS always, else once labels were given. So
+ * before such a checkpoint is loaded into a new trainer with another sampler, give it any.
+ *
+ * @param trainer Not NULL.
+ * @param labels  One per sample, -1: none; copied. NULL: the data set's again.
+ * @param count   Samples in the data set.
+ * @return SSLCV_OK. Called at SSLCV_EVENT_EPOCH_BEGIN it holds for that epoch.
+ *         SSLCV_ERR_STATE (no data set, or it has grown since labels were kept).
+ * @threads One thread at a time per trainer.
+ * @since   0.1 (DeepCluster)
+ */
+SSLCV_API sslcv_status sslcv_trainer_set_labels(sslcv_trainer *trainer, const int64_t *labels, int64_t count);
+
 /* ---- look ---- */
 
 /**

@@ -21,7 +21,8 @@ enum sslcv__stream {
     SSLCV__STREAM_NEGATIVES,   /* rows that a loss draws */
     SSLCV__STREAM_PASSES,      /* shuffling and dropout of a trainer's passes */
     SSLCV__STREAM_SHUFFLE,     /* rows of a pass */
-    SSLCV__STREAM_DROPOUT      /* elements of a pass */
+    SSLCV__STREAM_DROPOUT,     /* elements of a pass */
+    SSLCV__STREAM_CLUSTERS     /* first centres and splits of k-means */
 };
 
 typedef struct sslcv__rng {

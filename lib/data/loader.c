@@ -12,6 +12,7 @@
 #include "core/options.h"
 #include "core/rng.h"
 #include "core/tensor.h"
+#include "data/balanced.h"
 #include "data/ring.h"
 
 #include <string.h>
@@ -32,8 +33,11 @@ struct sslcv_loader {
     int64_t range_first;  /* samples to walk through */
     int64_t range_count;  /* 0: to the end */
 
-    int64_t *order; /* of order_epoch: order_samples indices */
+    int64_t *order;   /* of order_epoch: order_samples indices */
+    int32_t *repeats; /* likewise; by class only, NULL: no sample comes twice */
     int64_t order_capacity, order_epoch, order_samples;
+    const int64_t *given; /* labels instead of the data set's; borrowed; NULL: none */
+    int64_t num_given;
     int64_t known_epoch, known_samples; /* an epoch keeps its samples while a LIST grows */
     int64_t stand_epoch, stand_index;   /* the batch that next() hands out */
     int64_t open_epoch, open_index;     /* the batch that is opened next */
@@ -65,22 +69,56 @@ static int64_t batches_of(const sslcv_loader *loader, int64_t samples)
     return samples / size + (!loader->options.drop_last && samples % size != 0);
 }
 
+static int64_t label_of(const sslcv_loader *loader, int64_t sample)
+{
+    if (!loader->given) return sslcv__dataset_label(loader->dataset, sample);
+    return sample < loader->num_given ? loader->given[sample] : -1;
+}
+
+static sslcv_status draw_by_class(sslcv_loader *loader, int64_t epoch, int64_t samples)
+{
+    sslcv_context *context = loader->object.context;
+    int64_t *labels = NULL, i;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__alloc_array(context, samples, sizeof *labels, (void **)&labels));
+    for (i = 0; i < samples; i++) labels[i] = label_of(loader, i);
+    SSLCV__TRY(sslcv__order_by_class(context, labels, samples, loader->seed, epoch, loader->order, loader->repeats));
+end:
+    sslcv__free(context, labels);
+    return status;
+}
+
+static sslcv_status grow_order(sslcv_loader *loader, int64_t samples)
+{
+    sslcv_context *context = loader->object.context;
+    sslcv_status status = SSLCV_OK;
+
+    if (samples <= loader->order_capacity) return SSLCV_OK;
+    SSLCV__TRY(sslcv__grow_array(context, 0, samples, sizeof *loader->order, (void **)&loader->order));
+    if (loader->options.sampler == SSLCV_SAMPLER_BY_CLASS) {
+        SSLCV__TRY(sslcv__grow_array(context, 0, samples, sizeof *loader->repeats, (void **)&loader->repeats));
+    }
+    loader->order_capacity = samples;
+end:
+    return status;
+}
+
 static sslcv_status draw_order(sslcv_loader *loader, int64_t epoch)
 {
     const int64_t samples = samples_of(loader, epoch);
     sslcv__rng rng;
+    sslcv_status status;
     int64_t i;
 
     if (loader->order_epoch == epoch && loader->order_samples == samples) return SSLCV_OK;
     loader->order_epoch = -1;
-    if (samples > loader->order_capacity) {
-        const sslcv_status status =
-            sslcv__grow_array(loader->object.context, 0, samples, sizeof *loader->order, (void **)&loader->order);
-
+    status = grow_order(loader, samples);
+    if (status != SSLCV_OK) return status;
+    if (loader->options.sampler == SSLCV_SAMPLER_BY_CLASS) {
+        status = draw_by_class(loader, epoch, samples);
         if (status != SSLCV_OK) return status;
-        loader->order_capacity = samples;
-    }
-    if (loader->options.sampler == SSLCV_SAMPLER_SHUFFLED) {
+    } else if (loader->options.sampler == SSLCV_SAMPLER_SHUFFLED) {
         sslcv__rng_init(&rng, sslcv__rng_derive(loader->seed, (uint64_t)epoch, SSLCV__STREAM_ORDER), 0, 0);
         sslcv__rng_permutation(&rng, loader->order, samples);
     } else {
@@ -119,6 +157,9 @@ static sslcv_status open_slot(sslcv_loader *loader)
     if (slot->size > loader->options.batch_size) slot->size = loader->options.batch_size;
     slot->pinned = 0;
     memcpy(slot->turns, loader->order + start, (size_t)slot->size * sizeof *slot->turns);
+    if (loader->repeats) {
+        memcpy(slot->repeats, loader->repeats + start, (size_t)slot->size * sizeof *slot->repeats);
+    }
     choose_views(loader, slot);
     sslcv__ring_push(&loader->ring);
 
@@ -178,6 +219,7 @@ static void release_loader(void *self)
     sslcv__ring_free(&loader->ring);
     sslcv__free(context, loader->asked);
     sslcv__free(context, loader->order);
+    sslcv__free(context, loader->repeats);
     sslcv__free(context, loader->labels);
     sslcv__free(context, loader->gathered);
     sslcv__release(loader->augmenter);
@@ -203,8 +245,8 @@ static sslcv_status check_options(const sslcv_loader_options *o, const sslcv_con
     if (o->prefetch < 0 || o->prefetch > MAX_PREFETCH) {
         return sslcv__invalid("loader.prefetch is %lld; must be 0 .. %d", (long long)o->prefetch, MAX_PREFETCH);
     }
-    if (o->sampler != SSLCV_SAMPLER_SHUFFLED && o->sampler != SSLCV_SAMPLER_IN_ORDER) {
-        return sslcv__invalid("loader.sampler is %d; must be SSLCV_SAMPLER_SHUFFLED or IN_ORDER", o->sampler);
+    if (o->sampler < SSLCV_SAMPLER_SHUFFLED || o->sampler > SSLCV_SAMPLER_BY_CLASS) {
+        return sslcv__invalid("loader.sampler is %d; must be SSLCV_SAMPLER_SHUFFLED, IN_ORDER or BY_CLASS", o->sampler);
     }
     if (o->drop_last != 0 && o->drop_last != 1) {
         return sslcv__invalid("loader.drop_last is %d; must be 0 or 1", o->drop_last);
@@ -305,7 +347,7 @@ static void begin_batch(sslcv_loader *loader, sslcv_batch *full)
     const sslcv__slot *slot = sslcv__ring_first(&loader->ring);
     int64_t i;
 
-    for (i = 0; i < slot->size; i++) loader->labels[i] = sslcv__dataset_label(loader->dataset, slot->ids[i]);
+    for (i = 0; i < slot->size; i++) loader->labels[i] = label_of(loader, slot->ids[i]);
     full->size = slot->size;
     full->epoch = slot->epoch;
     full->index = slot->index;
@@ -510,6 +552,15 @@ sslcv_status sslcv__loader_restrict(sslcv_loader *loader, int64_t first, int64_t
     sslcv__ring_set_first_sample(&loader->ring, first);
 end:
     return status;
+}
+
+void sslcv__loader_set_labels(sslcv_loader *loader, const int64_t *labels, int64_t count)
+{
+    loader->given = labels;
+    loader->num_given = count;
+    if (loader->options.sampler != SSLCV_SAMPLER_BY_CLASS) return; /* labels are looked up when a batch is handed out */
+    loader->order_epoch = -1;
+    start_over(loader);
 }
 
 const unsigned char *sslcv__loader_substituted(const sslcv_loader *loader)

@@ -22,6 +22,14 @@ sslcv_status sslcv__loader_select(sslcv_loader *loader, const int64_t *views, in
  */
 sslcv_status sslcv__loader_restrict(sslcv_loader *loader, int64_t first, int64_t count);
 
+/**
+ * Labels instead of the data set's, to hand out and to draw by. With SSLCV_SAMPLER_BY_CLASS the loader then stands
+ * before the batch that would have come next, and the rest of its epoch is drawn anew.
+ *
+ * @param labels count, one a sample; read until the next call of this; NULL: the data set's again.
+ */
+void sslcv__loader_set_labels(sslcv_loader *loader, const int64_t *labels, int64_t count);
+
 /** For each image of the current batch: 1 where it stands in for an unreadable one. NULL without current batch. */
 const unsigned char *sslcv__loader_substituted(const sslcv_loader *loader);
 

@@ -11,6 +11,7 @@ sslcv_status sslcv__slot_init(sslcv_context *context, sslcv__slot *slot, int64_t
     sslcv_status status;
 
     SSLCV__TRY(sslcv__alloc_array(context, batch_size, sizeof *slot->turns, (void **)&slot->turns));
+    SSLCV__TRY(sslcv__alloc_array(context, batch_size, sizeof *slot->repeats, (void **)&slot->repeats));
     SSLCV__TRY(sslcv__alloc_array(context, batch_size, sizeof *slot->ids, (void **)&slot->ids));
     SSLCV__TRY(sslcv__alloc_array(context, batch_size, 1, (void **)&slot->substituted));
     SSLCV__TRY(sslcv__alloc_array(context, num_views, sizeof *slot->views, (void **)&slot->views));
@@ -22,6 +23,7 @@ end:
 void sslcv__slot_free(sslcv_context *context, sslcv__slot *slot)
 {
     sslcv__free(context, slot->turns);
+    sslcv__free(context, slot->repeats);
     sslcv__free(context, slot->ids);
     sslcv__free(context, slot->substituted);
     sslcv__free(context, slot->views);
@@ -161,8 +163,10 @@ static sslcv_status make_views(sslcv__slot *slot, const sslcv__maker *maker, int
     for (i = 0; i < slot->num_views; i++) {
         maker->outs[i] = slot->data + slot->views[i].offset + position * slot->views[i].floats;
     }
-    status = sslcv__augmenter_run(maker->augmenter, maker->scratch, &pixels.image, maker->seed, slot->epoch, sample,
-                                  slot->view_indices, slot->num_views, maker->outs);
+    /* A sample that comes once more in an epoch comes with other views. */
+    status = sslcv__augmenter_run(maker->augmenter, maker->scratch, &pixels.image, maker->seed,
+                                  slot->epoch + ((int64_t)slot->repeats[position] << 32), sample, slot->view_indices,
+                                  slot->num_views, maker->outs);
     /* A custom transform has refused the image, or a value is not finite. */
     *is_bad = status == SSLCV_ERR_CANCELLED || status == SSLCV_ERR_NUMERIC;
 end:

@@ -27,6 +27,7 @@ typedef struct sslcv__slot {
     int64_t samples;               /* of its epoch */
     int64_t size;
     int64_t *turns;             /* size samples whose turn it is */
+    int32_t *repeats;           /* size; how often that sample has had its turn in this epoch before */
     int64_t *ids;               /* size samples that came */
     unsigned char *substituted; /* size; 1 where ids differs from turns */
     sslcv__view *views;         /* num_views, ascending */

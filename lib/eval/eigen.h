@@ -1,4 +1,4 @@
-/** Eigenvalues of a symmetric matrix, without vectors: for the effective rank of features. */
+/** Eigenvalues of a symmetric matrix: for the effective rank of features; and the first vectors: for whitening. */
 #ifndef SSLCV__EIGEN_H
 #define SSLCV__EIGEN_H
 
@@ -14,5 +14,16 @@
  * @return SSLCV_ERR_OUT_OF_MEMORY; SSLCV_ERR_CANCELLED.
  */
 sslcv_status sslcv__eigenvalues(sslcv_context *context, double *matrix, int64_t n, double *values);
+
+/**
+ * The k largest, with vectors. About 4/3 n^3 + 2 k n^2 + 16 k^2 n operations. Inside a compute frame.
+ *
+ * @param matrix  (n, n), both halves; destroyed.
+ * @param values  Out: k, descending; each as above.
+ * @param vectors Out: (k, n), one a row, of length 1 and orthogonal to each other to some n * 2^-52.
+ * @return SSLCV_ERR_OUT_OF_MEMORY; SSLCV_ERR_CANCELLED.
+ */
+sslcv_status sslcv__eigenvectors(sslcv_context *context, double *matrix, int64_t n, int64_t k, double *values,
+                                 double *vectors);
 
 #endif

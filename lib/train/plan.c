@@ -257,6 +257,7 @@ sslcv_status sslcv__trainer_fix(sslcv_trainer *trainer)
     trainer->statistics_bytes = visit_statistics(trainer, MEASURE);
     SSLCV__TRY(sslcv__alloc(trainer->object.context, trainer->statistics_bytes, &trainer->statistics));
     SSLCV__TRY(write_composition(trainer));
+    SSLCV__TRY(sslcv__trainer_fix_labels(trainer));
     for (i = 0; i < trainer->backbones.count; i++) {
         sslcv_backbone *copy = trainer->backbones.items[i].copy;
 

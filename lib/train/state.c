@@ -7,6 +7,7 @@
 #include "train/trainer.h"
 
 #include "core/context.h"
+#include "loss/loss.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -150,6 +151,9 @@ static sslcv_status after_write(sslcv__object *owner)
         sslcv__release(trainer->loader);
         trainer->loader = NULL;
     }
+    sslcv__trainer_give_labels(trainer);
+    /* Where an epoch begins, losses are told so, also of one that this process has begun before. */
+    for (i = 0; i < trainer->losses.count; i++) ((sslcv_loss *)trainer->losses.items[i].handle)->epoch = -1;
     trainer->epoch_begun = trainer->index > 0;
     trainer->epoch_steps = 0;
     trainer->resumed = 1;

@@ -43,6 +43,7 @@ sslcv_status sslcv__trainer_open_loader(sslcv_trainer *trainer)
     SSLCV__TRY(sslcv__loader_select(loader, trainer->chosen, trainer->num_chosen));
     trainer->loader = loader;
     trainer->loader_epoch = trainer->loader_index = 0;
+    sslcv__trainer_give_labels(trainer);
     loader = NULL;
 end:
     sslcv_loader_destroy(loader);
@@ -296,6 +297,7 @@ static sslcv_status begin_epoch(sslcv_trainer *trainer)
         sslcv__trainer_tell(trainer, SSLCV_EVENT_EPOCH_BEGIN, trainer->epoch, mean, &stop);
         if (stop) return SSLCV_ERR_CANCELLED;
     }
+    sslcv__trainer_begin_labels(trainer);
     for (i = 0; i < trainer->losses.count; i++) {
         SSLCV__TRY(sslcv_loss_begin_epoch(trainer->losses.items[i].handle, trainer->epoch));
     }

@@ -70,7 +70,7 @@ static sslcv_status check_numbers(const sslcv_trainer_options *o)
     SSLCV__TRY(check_range("trainer.micro_batch", o->micro_batch, 0, INT32_MAX));
     SSLCV__TRY(check_range("trainer.checkpoint_epochs", o->checkpoint_epochs, 0, INT32_MAX));
     SSLCV__TRY(check_range("trainer.generations", o->generations, 0, 9));
-    SSLCV__TRY(check_range("trainer.sampler", o->sampler, SSLCV_SAMPLER_SHUFFLED, SSLCV_SAMPLER_IN_ORDER));
+    SSLCV__TRY(check_range("trainer.sampler", o->sampler, SSLCV_SAMPLER_SHUFFLED, SSLCV_SAMPLER_BY_CLASS));
     SSLCV__TRY(check_flag("trainer.drop_last", o->drop_last));
     SSLCV__TRY(check_range("trainer.ema_when", o->ema_when, SSLCV_EMA_BEFORE_FORWARD, SSLCV_EMA_AFTER_STEP));
     SSLCV__TRY(check_flag("trainer.ema_random_init", o->ema_random_init));

@@ -35,6 +35,7 @@
  *     memory.c   how much memory a step takes
  *     budget.c   what is done about it
  *     describe.c the composition as text
+ *     labels.c   labels instead of the data set's
  *     run.c      the loop, written with public calls
  */
 #ifndef SSLCV__TRAINER_H
@@ -245,6 +246,7 @@ struct sslcv_trainer {
     int64_t           composition_id; /* of the text above */
     int64_t           schedules_id;
     sslcv__variables  own;            /* the above as tensors "trainer.": state.c */
+    sslcv__variable  *labels;         /* among them: (2, samples), of this epoch and the next; NULL: none kept */
     int32_t           epoch_begun;    /* EPOCH_BEGIN has been told */
     int32_t           resumed;        /* run() has looked for a checkpoint, or one was loaded */
     int32_t           stepped;        /* a step was made: all memory is there */
@@ -265,6 +267,15 @@ void         sslcv__trainer_unfix(sslcv_trainer *trainer); /* free what it made 
 void         sslcv__trainer_save_statistics(sslcv_trainer *trainer);
 /** Undo what a failed step has done so far: statistics as saved, gradients cleared. */
 void         sslcv__trainer_undo_step(sslcv_trainer *trainer);
+
+/* ---- labels.c ---- */
+
+/** Keep labels where samples are drawn by them. */
+sslcv_status sslcv__trainer_fix_labels(sslcv_trainer *trainer);
+/** An epoch begins: the next one's labels are this one's. */
+void         sslcv__trainer_begin_labels(sslcv_trainer *trainer);
+/** To the loader, when it is new, or labels are. */
+void         sslcv__trainer_give_labels(sslcv_trainer *trainer);
 
 /* ---- parts.c ---- */
 

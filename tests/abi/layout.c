@@ -407,6 +407,17 @@ NEXT(sslcv_swapped_options, freeze_steps, hard_steps);
 NEXT(sslcv_swapped_options, hard_steps, seed);
 LAST(sslcv_swapped_options, seed, 96);
 
+FIRST(sslcv_cluster_options, struct_size);
+NEXT(sslcv_cluster_options, struct_size, num_samples);
+NEXT(sslcv_cluster_options, num_samples, dim);
+NEXT(sslcv_cluster_options, dim, num_prototypes);
+NEXT(sslcv_cluster_options, num_prototypes, num_sets);
+NEXT(sslcv_cluster_options, num_sets, memory_views);
+NEXT(sslcv_cluster_options, memory_views, iterations);
+NEXT(sslcv_cluster_options, iterations, temperature);
+NEXT(sslcv_cluster_options, temperature, seed);
+LAST(sslcv_cluster_options, seed, 72);
+
 FIRST(sslcv_cpc_options, struct_size);
 NEXT(sslcv_cpc_options, struct_size, dim);
 NEXT(sslcv_cpc_options, dim, context_dim);
@@ -625,3 +636,11 @@ NEXT(sslcv_spread, struct_size, std);
 NEXT(sslcv_spread, std, cosine);
 NEXT(sslcv_spread, cosine, effective_rank);
 LAST(sslcv_spread, effective_rank, 32);
+
+FIRST(sslcv_kmeans_options, struct_size);
+NEXT(sslcv_kmeans_options, struct_size, clusters);
+NEXT(sslcv_kmeans_options, clusters, iterations);
+NEXT(sslcv_kmeans_options, iterations, seed);
+NEXT(sslcv_kmeans_options, seed, spherical);
+NEXT(sslcv_kmeans_options, spherical, warm_start);
+LAST(sslcv_kmeans_options, warm_start, 40);

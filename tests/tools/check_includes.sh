@@ -2,6 +2,7 @@
 # The dependency rule over #include "module/x.h" lines of lib/, and where foreign headers may be used:
 #
 #     method -> train, eval -> loss, optim, augment, data, io, model -> nn -> dnn -> core
+#                              loss -> cluster -> dnn
 #                                       augment, data -> image -> core
 #
 # The arrow may be followed over several steps, never backwards; none between loss, optim and augment.
@@ -15,12 +16,13 @@ BEGIN {
     may["nn"]      = "dnn core"
     may["model"]   = "nn dnn core"
     may["io"]      = "nn dnn core"
-    may["loss"]    = "nn dnn core"
+    may["cluster"] = "dnn core"
+    may["loss"]    = "cluster nn dnn core"
     may["optim"]   = "nn dnn core"
     may["augment"] = "image core"
     may["data"]    = "augment image core"
     may["train"]   = "loss optim augment data io model nn dnn image core"
-    may["eval"]    = "train loss optim augment data io model nn dnn image core"
+    may["eval"]    = "train cluster loss optim augment data io model nn dnn image core"
     may["method"]  = "core"
     # Foreign headers and their one home.
     home["dnnl"] = "^lib/dnn/"

@@ -69,6 +69,7 @@ typedef struct twin {
     int64_t num_codes; /* made by the first call, then constant; 0: none yet */
     double codes[MAX_CODES];
     double top1, entropy;
+    int tied; /* some row's two largest scores, or codes, are too close for float to tell */
 } twin;
 
 static inline double score_of(const double *z, const double *c, int64_t dim)
@@ -134,6 +135,16 @@ static inline void twin_entropy(twin *t)
     }
 }
 
+static inline int is_tied(const double *x, int64_t count, int64_t best, double margin)
+{
+    int64_t j;
+
+    for (j = 0; j < count; j++) {
+        if (j != best && x[best] - x[j] <= margin) return 1;
+    }
+    return 0;
+}
+
 static inline double twin_value(void *user, const double *const *inputs)
 {
     twin *t = user;
@@ -157,6 +168,7 @@ static inline double twin_value(void *user, const double *const *inputs)
                 sum += exp(s[j] / t->options.temperature);
                 best = s[j] > s[best] ? j : best;
             }
+            t->tied |= is_tied(s, k, best, 1e-5);
             for (i = 0; i < a; i++) {
                 const double *q = t->codes + (i * n + r) * k;
                 int64_t largest = 0;
@@ -164,6 +176,7 @@ static inline double twin_value(void *user, const double *const *inputs)
                 if (i == v) continue;
                 for (j = 0; j < k; j++) value -= q[j] * (s[j] / t->options.temperature - log(sum));
                 for (j = 0; j < k; j++) largest = q[j] > q[largest] ? j : largest;
+                t->tied |= is_tied(q, k, largest, 1e-4 * q[largest]);
                 hits += largest == best;
             }
         }

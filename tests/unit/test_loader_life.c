@@ -32,7 +32,7 @@ START_TEST(options_refused)
     LOADER_REFUSED((refused.dataset = empty, refused.drop_last = 0), SSLCV_ERR_LIMIT, "the data set is empty");
     LOADER_REFUSED(refused.prefetch = 65, SSLCV_ERR_INVALID_ARGUMENT, "loader.prefetch is 65; must be 0 .. 64");
     LOADER_REFUSED(refused.prefetch = -1, SSLCV_ERR_INVALID_ARGUMENT, "loader.prefetch is -1");
-    LOADER_REFUSED(refused.sampler = 2, SSLCV_ERR_INVALID_ARGUMENT, "loader.sampler is 2");
+    LOADER_REFUSED(refused.sampler = 3, SSLCV_ERR_INVALID_ARGUMENT, "loader.sampler is 3");
     LOADER_REFUSED(refused.drop_last = 2, SSLCV_ERR_INVALID_ARGUMENT, "loader.drop_last is 2");
     FAILS(sslcv_loader_create(context, NULL, &loader), SSLCV_ERR_INVALID_ARGUMENT, "loader_options is NULL");
     FAILS(sslcv_loader_create(context, &o, NULL), SSLCV_ERR_INVALID_ARGUMENT, "loader is NULL");

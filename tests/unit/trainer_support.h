@@ -54,6 +54,7 @@ typedef struct rig_options {
     int32_t no_data;
     int32_t keep_last; /* drop_last 0, batches of 9 */
     int32_t precision;
+    int32_t sampler;
     int64_t micro_batch, memory_budget;
     const sslcv_schedule *ema;
     int32_t ema_when;
@@ -158,6 +159,7 @@ static inline sslcv_status make_trainer(rig *r, const rig_options *o)
     t.checkpoint_seconds = o->checkpoint_seconds;
     t.seed = o->seed;
     t.resume = o->resume;
+    t.sampler = o->sampler;
     t.micro_batch = o->micro_batch;
     t.memory_budget = o->memory_budget;
     t.ema_momentum = o->ema;
