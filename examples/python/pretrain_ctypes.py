@@ -61,9 +61,10 @@ class DatasetOptions(c.Structure):
 
 
 class BackboneOptions(c.Structure):
-    _fields_ = [("struct_size", c.c_size_t), ("architecture", i32), ("stem", i32), ("zero_init_residual", i32),
-                ("reserved", i32), ("channels", i64), ("stem_channels", i64), ("width", f64), ("norm_epsilon", f64),
-                ("norm_momentum", f64), ("seed", u64)]
+    _fields_ = [("struct_size", c.c_size_t), ("architecture", i32), ("stem", i32), ("norm", i32),
+                ("zero_init_residual", i32), ("project_all", i32), ("num_stages", i32), ("preactivation", i32),
+                ("reserved", i32), ("channels", i64), ("stem_channels", i64), ("image_size", i64), ("width", f64),
+                ("norm_epsilon", f64), ("norm_momentum", f64), ("seed", u64)]
 
 
 class MethodOptions(c.Structure):

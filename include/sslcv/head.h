@@ -29,11 +29,6 @@ typedef struct sslcv_head sslcv_head;
 
 /* ---- multi-layer perceptron ---- */
 
-enum sslcv_norm {
-    SSLCV_NORM_NONE  = 0,
-    SSLCV_NORM_BATCH = 1
-};
-
 enum sslcv_activation {
     SSLCV_ACTIVATION_RELU = 0,
     SSLCV_ACTIVATION_GELU = 1  /* x Phi(x), not the approximation by tanh */

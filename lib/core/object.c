@@ -14,7 +14,7 @@ static uint32_t magic_of(sslcv__kind kind)
 static const char *kind_name(sslcv__kind kind)
 {
     static const char *const names[] = {"",         "context", "state", "augmenter", "dataset", "loader", "tape",
-                                        "backbone", "head",    "loss",  "optimizer", "trainer", "probe"};
+                                        "backbone", "head",    "loss",  "optimizer", "trainer", "probe",  "scalars"};
     return names[kind];
 }
 
@@ -96,7 +96,7 @@ sslcv_status sslcv_retain(void *handle)
     const sslcv__object *object = handle;
 
     if (!object) return sslcv__null("handle");
-    if (object->magic <= magic_of(0) || object->magic > magic_of(SSLCV__PROBE)) {
+    if (object->magic <= magic_of(0) || object->magic > magic_of(SSLCV__SCALARS)) {
         return sslcv__invalid("handle is not a live handle of this library");
     }
     sslcv__retain(handle);

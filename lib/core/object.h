@@ -31,7 +31,8 @@ typedef enum sslcv__kind {
     SSLCV__LOSS,
     SSLCV__OPTIMIZER,
     SSLCV__TRAINER,
-    SSLCV__PROBE
+    SSLCV__PROBE,
+    SSLCV__SCALARS
 } sslcv__kind;
 
 typedef struct sslcv__object {

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "core/error.h"
+#include "io/bytes.h"
 #include "nn/state.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -80,16 +81,5 @@ sslcv_status sslcv__safetensors_check_known(const sslcv__safetensors *file, cons
 
 /** The dtype's name in files, "F32"; NULL: none. */
 const char *sslcv__safetensors_dtype_name(int32_t dtype);
-
-typedef struct sslcv__safetensors_text {
-    sslcv_context *context;
-    char *data;
-    int64_t size, capacity;
-} sslcv__safetensors_text;
-
-sslcv_status sslcv__safetensors_append(sslcv__safetensors_text *text, const char *bytes, int64_t size);
-/** In quotes, escaped. SSLCV_ERR_INVALID_ARGUMENT, with what in front: not UTF-8. */
-sslcv_status sslcv__safetensors_append_string(sslcv__safetensors_text *text, const char *string, const char *what);
-sslcv_status sslcv__safetensors_append_number(sslcv__safetensors_text *text, int64_t number);
 
 #endif

@@ -28,7 +28,7 @@ typedef struct saver {
     sslcv_context *context;
     const sslcv_state *state;
     sslcv_save_options options;
-    sslcv__safetensors_text header;
+    sslcv__bytes header;
 } saver;
 
 sslcv_status sslcv_save_options_init(sslcv_save_options *options, size_t struct_size)
@@ -103,7 +103,7 @@ static int is_next(const saver *s, int64_t index, int64_t element_size)
 
 static sslcv_status append_text(saver *s, const char *text)
 {
-    return sslcv__safetensors_append(&s->header, text, (int64_t)strlen(text));
+    return sslcv__bytes_append(&s->header, text, (int64_t)strlen(text));
 }
 
 static sslcv_status append_pair(saver *s, const char *key, const char *value)
@@ -111,9 +111,9 @@ static sslcv_status append_pair(saver *s, const char *key, const char *value)
     sslcv_status status;
 
     SSLCV__TRY(append_text(s, ","));
-    SSLCV__TRY(sslcv__safetensors_append_string(&s->header, key, "a metadata key"));
+    SSLCV__TRY(sslcv__bytes_string(&s->header, key, "a metadata key"));
     SSLCV__TRY(append_text(s, ":"));
-    SSLCV__TRY(sslcv__safetensors_append_string(&s->header, value, key));
+    SSLCV__TRY(sslcv__bytes_string(&s->header, value, key));
 end:
     return status;
 }
@@ -153,18 +153,18 @@ end:
 
 static sslcv_status append_name(saver *s, const char *name)
 {
-    sslcv__safetensors_text joined = {0};
+    sslcv__bytes joined = {0};
     const char *prefix = s->options.prefix ? s->options.prefix : "";
     sslcv_status status;
 
     joined.context = s->context;
-    SSLCV__TRY(sslcv__safetensors_append(&joined, prefix, (int64_t)strlen(prefix)));
-    SSLCV__TRY(sslcv__safetensors_append(&joined, name, (int64_t)strlen(name) + 1));
+    SSLCV__TRY(sslcv__bytes_append(&joined, prefix, (int64_t)strlen(prefix)));
+    SSLCV__TRY(sslcv__bytes_append(&joined, name, (int64_t)strlen(name) + 1));
     if (strcmp(joined.data, "__metadata__") == 0) {
         status = sslcv__invalid("a tensor is named \"__metadata__\", which a safetensors file cannot have");
         goto end;
     }
-    SSLCV__TRY(sslcv__safetensors_append_string(&s->header, joined.data, "a tensor's name"));
+    SSLCV__TRY(sslcv__bytes_string(&s->header, joined.data, "a tensor's name"));
 end:
     sslcv__free(s->context, joined.data);
     return status;
@@ -188,12 +188,12 @@ static sslcv_status append_entry(saver *s, const sslcv__state_item *item, int64_
     SSLCV__TRY(append_text(s, "\",\"shape\":["));
     for (i = 0; i < variable->ndim; i++) {
         if (i > 0) SSLCV__TRY(append_text(s, ","));
-        SSLCV__TRY(sslcv__safetensors_append_number(&s->header, variable->shape[i]));
+        SSLCV__TRY(sslcv__bytes_integer(&s->header, variable->shape[i]));
     }
     SSLCV__TRY(append_text(s, "],\"data_offsets\":["));
-    SSLCV__TRY(sslcv__safetensors_append_number(&s->header, *offset));
+    SSLCV__TRY(sslcv__bytes_integer(&s->header, *offset));
     SSLCV__TRY(append_text(s, ","));
-    SSLCV__TRY(sslcv__safetensors_append_number(&s->header, end));
+    SSLCV__TRY(sslcv__bytes_integer(&s->header, end));
     SSLCV__TRY(append_text(s, "]}"));
     *offset = end;
 end:
@@ -222,7 +222,7 @@ static sslcv_status build_header(saver *s)
     int64_t offset = 0, size, i;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__safetensors_append(&s->header, "\0\0\0\0\0\0\0\0", 8));
+    SSLCV__TRY(sslcv__bytes_append(&s->header, "\0\0\0\0\0\0\0\0", 8));
     SSLCV__TRY(append_metadata(s));
     for (size = 8; size >= 1; size /= 2) {
         for (i = 0; i < s->state->count; i++) {
@@ -231,6 +231,11 @@ static sslcv_status build_header(saver *s)
     }
     SSLCV__TRY(append_text(s, "}"));
     while (s->header.size % 8 != 0) SSLCV__TRY(append_text(s, " "));
+    if (s->header.size > SSLCV__SAFETENSORS_MAX_HEADER) {
+        return sslcv__fail(SSLCV_ERR_LIMIT,
+                           "names, shapes and metadata take more than %d bytes, the limit of a safetensors header",
+                           (int)SSLCV__SAFETENSORS_MAX_HEADER);
+    }
     SSLCV__TRY(check_header(s));
     for (i = 0; i < 8; i++) s->header.data[i] = (char)((s->header.size - 8) >> (8 * i) & 0xFF);
 end:

@@ -9,23 +9,43 @@
 #include "core/tensor.h"
 #include "nn/state.h"
 
-static const char *const stage_names[SSLCV__MAX_STAGES] = {"stem", "layer1", "layer2", "layer3", "layer4"};
-static const char *const architecture_names[] = {"", "resnet18", "resnet34", "resnet50", "resnet101"};
+static const char *const resnet_stages[] = {"stem", "layer1", "layer2", "layer3", "layer4"};
+static const char *const alexnet_stages[] = {"conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"};
+static const char *const architecture_names[] = {"",          "resnet18", "resnet34",    "resnet50",
+                                                 "resnet101", "alexnet",  "alexnet_half"};
+static const char *const stem_names[] = {"imagenet", "cifar", "gim"};
+static const char *const norm_names[] = {"none", "batch", "group", "layer"};
 
 static const sslcv_backbone_options defaults = {.struct_size = sizeof(sslcv_backbone_options),
                                                 .stem = SSLCV_STEM_IMAGENET,
+                                                .norm = SSLCV_NORM_BATCH,
                                                 .zero_init_residual = 1,
                                                 .channels = 3,
                                                 .width = 1.0,
                                                 .norm_epsilon = 1e-5,
                                                 .norm_momentum = 0.1};
 
+int sslcv__is_alexnet(int32_t architecture)
+{
+    return architecture == SSLCV_BACKBONE_ALEXNET || architecture == SSLCV_BACKBONE_ALEXNET_HALF;
+}
+
+static int32_t all_stages(int32_t architecture)
+{
+    return architecture == SSLCV_BACKBONE_ALEXNET_HALF ? 7 : 5;
+}
+
+static const char *stage_name(const sslcv_backbone *backbone, int64_t stage)
+{
+    return sslcv__is_alexnet(backbone->options.architecture) ? alexnet_stages[stage] : resnet_stages[stage];
+}
+
 /* ---- options ---- */
 
 static sslcv_status check_architecture(int32_t architecture)
 {
-    if (architecture < SSLCV_BACKBONE_RESNET18 || architecture > SSLCV_BACKBONE_RESNET101) {
-        return sslcv__invalid("backbone.architecture is %d; must be SSLCV_BACKBONE_RESNET18 .. RESNET101",
+    if (architecture < SSLCV_BACKBONE_RESNET18 || architecture > SSLCV_BACKBONE_ALEXNET_HALF) {
+        return sslcv__invalid("backbone.architecture is %d; must be SSLCV_BACKBONE_RESNET18 .. ALEXNET_HALF",
                               architecture);
     }
     return SSLCV_OK;
@@ -41,17 +61,47 @@ sslcv_status sslcv_backbone_options_init(sslcv_backbone_options *options, size_t
     return sslcv__options_init("backbone_options", options, struct_size, sizeof filled, &filled, sizeof filled);
 }
 
+static sslcv_status check_flag(const char *name, int32_t value)
+{
+    if (value == 0 || value == 1) return SSLCV_OK;
+    return sslcv__invalid("backbone.%s is %d; must be 0 or 1", name, value);
+}
+
+static sslcv_status check_structure(const sslcv_backbone_options *o)
+{
+    sslcv_status status;
+
+    SSLCV__TRY(check_architecture(o->architecture));
+    if (o->stem < SSLCV_STEM_IMAGENET || o->stem > SSLCV_STEM_GIM) {
+        return sslcv__invalid("backbone.stem is %d; must be SSLCV_STEM_IMAGENET, CIFAR or GIM", o->stem);
+    }
+    if (o->norm < SSLCV_NORM_NONE || o->norm > SSLCV_NORM_LAYER) {
+        return sslcv__invalid("backbone.norm is %d; must be SSLCV_NORM_NONE, BATCH, GROUP or LAYER", o->norm);
+    }
+    if (o->num_stages < 0 || o->num_stages > all_stages(o->architecture)) {
+        return sslcv__invalid("backbone.num_stages is %d; must be 0 .. %d", o->num_stages, all_stages(o->architecture));
+    }
+    if (o->image_size < 0 || o->image_size > 65536 || (o->image_size > 0 && sslcv__alexnet_side(o->image_size) < 1)) {
+        return sslcv__invalid("backbone.image_size is %lld; must be 0 or 63 .. 65536", (long long)o->image_size);
+    }
+    if (sslcv__is_alexnet(o->architecture)) {
+        if (o->norm != SSLCV_NORM_BATCH) return sslcv__invalid("backbone.norm is %d; AlexNet's is BATCH", o->norm);
+        if (o->stem != 0 || o->project_all || o->preactivation) {
+            return sslcv__invalid("backbone.stem, project_all and preactivation are for ResNets; must be 0");
+        }
+    }
+    SSLCV__TRY(check_flag("zero_init_residual", o->zero_init_residual));
+    SSLCV__TRY(check_flag("project_all", o->project_all));
+    SSLCV__TRY(check_flag("preactivation", o->preactivation));
+end:
+    return status;
+}
+
 static sslcv_status check_options(const sslcv_backbone_options *o)
 {
-    const sslcv_status status = check_architecture(o->architecture);
+    const sslcv_status status = check_structure(o);
 
     if (status != SSLCV_OK) return status;
-    if (o->stem != SSLCV_STEM_IMAGENET && o->stem != SSLCV_STEM_CIFAR) {
-        return sslcv__invalid("backbone.stem is %d; must be SSLCV_STEM_IMAGENET or CIFAR", o->stem);
-    }
-    if (o->zero_init_residual != 0 && o->zero_init_residual != 1) {
-        return sslcv__invalid("backbone.zero_init_residual is %d; must be 0 or 1", o->zero_init_residual);
-    }
     if (o->reserved != 0) return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "backbone.reserved is not 0");
     if (o->channels < 1 || o->channels > 16) {
         return sslcv__invalid("backbone.channels is %lld; must be 1 .. 16", (long long)o->channels);
@@ -78,6 +128,15 @@ static void release_backbone(void *self)
     sslcv__net_free(&((sslcv_backbone *)self)->net);
 }
 
+static int64_t default_stem_channels(const sslcv_backbone_options *o)
+{
+    const double channels = o->architecture == SSLCV_BACKBONE_ALEXNET        ? 96.0
+                            : o->architecture == SSLCV_BACKBONE_ALEXNET_HALF ? 48.0
+                                                                             : 64.0;
+
+    return (int64_t)floor(channels * o->width + 0.5);
+}
+
 sslcv_status sslcv_backbone_create(sslcv_context *context, const sslcv_backbone_options *options, sslcv_backbone **out)
 {
     sslcv_backbone_options o = defaults;
@@ -94,9 +153,12 @@ sslcv_status sslcv_backbone_create(sslcv_context *context, const sslcv_backbone_
     }
     if (status != SSLCV_OK) return status;
     o.seed = sslcv__context_seed(context, o.seed);
-    if (o.stem_channels == 0) o.stem_channels = (int64_t)floor(64.0 * o.width + 0.5);
+    if (o.stem_channels == 0) o.stem_channels = default_stem_channels(&o);
+    if (o.image_size == 0) o.image_size = 224;
+    if (o.num_stages == all_stages(o.architecture)) o.num_stages = 0;
     backbone->options = o;
-    status = sslcv__resnet_build(backbone);
+    backbone->num_stages = o.num_stages ? o.num_stages : all_stages(o.architecture);
+    status = sslcv__is_alexnet(o.architecture) ? sslcv__alexnet_build(backbone) : sslcv__resnet_build(backbone);
     if (status == SSLCV_OK) {
         *out = backbone;
     } else {
@@ -129,16 +191,22 @@ sslcv_status sslcv_backbone_clone(const sslcv_backbone *backbone, sslcv_backbone
 void sslcv__backbone_describe(const sslcv_backbone *backbone, char *text, size_t size)
 {
     const sslcv_backbone_options *o = &backbone->options;
+    char stages[24] = "", side[32] = "";
 
-    snprintf(text, size, "%s stem=%s channels=%lld stem_channels=%lld width=%g", architecture_names[o->architecture],
-             o->stem == SSLCV_STEM_CIFAR ? "cifar" : "imagenet", (long long)o->channels, (long long)o->stem_channels,
-             o->width);
+    if (o->num_stages) snprintf(stages, sizeof stages, " stages=%d", o->num_stages);
+    if (backbone->num_stages > 5)
+        snprintf(side, sizeof side, " side=%lld", (long long)sslcv__alexnet_side(o->image_size));
+    snprintf(text, size, "%s stem=%s channels=%lld stem_channels=%lld width=%g%s%s%s%s%s%s",
+             architecture_names[o->architecture], stem_names[o->stem], (long long)o->channels,
+             (long long)o->stem_channels, o->width,
+             o->norm == SSLCV_NORM_BATCH ? "" : " norm=", o->norm == SSLCV_NORM_BATCH ? "" : norm_names[o->norm],
+             o->project_all ? " project_all=1" : "", o->preactivation ? " preactivation=1" : "", stages, side);
 }
 
 sslcv_status sslcv_backbone_get_state(sslcv_backbone *backbone, sslcv_state **out)
 {
     sslcv_state *state;
-    char text[128];
+    char text[256];
     sslcv_status status = sslcv__check(backbone, SSLCV__BACKBONE, "backbone");
 
     if (status != SSLCV_OK) return status;
@@ -184,7 +252,7 @@ sslcv_status sslcv_backbone_get_stage(const sslcv_backbone *backbone, int64_t in
         return sslcv__fail(SSLCV_ERR_NOT_FOUND, "stage %lld: the backbone has stages 0 .. %d", (long long)index,
                            backbone->num_stages - 1);
     }
-    if (name) *name = stage_names[index];
+    if (name) *name = stage_name(backbone, index);
     if (dim) *dim = sslcv__backbone_dim(backbone, (int32_t)index);
     return SSLCV_OK;
 }
@@ -196,13 +264,13 @@ sslcv_status sslcv__backbone_find_stage(const sslcv_backbone *backbone, const ch
     *index = backbone->num_stages - 1;
     if (!name) return SSLCV_OK;
     for (i = 0; i < backbone->num_stages; i++) {
-        if (strcmp(name, stage_names[i]) == 0) {
+        if (strcmp(name, stage_name(backbone, i)) == 0) {
             *index = i;
             return SSLCV_OK;
         }
     }
-    return sslcv__fail(SSLCV_ERR_NOT_FOUND, "the backbone has no stage \"%s\"; it has stem, layer1 .. layer%d", name,
-                       backbone->num_stages - 1);
+    return sslcv__fail(SSLCV_ERR_NOT_FOUND, "the backbone has no stage \"%s\"; its last is %s", name,
+                       stage_name(backbone, backbone->num_stages - 1));
 }
 
 /* ---- freezing ---- */

@@ -22,6 +22,8 @@ static sslcv_status append(sslcv__net *net, const sslcv__node *node, int32_t *in
     }
     net->nodes[net->num_nodes] = *node;
     net->nodes[net->num_nodes].stage = net->stage;
+    net->nodes[net->num_nodes].flat =
+        node->kind == SSLCV__NODE_FLATTEN || (node->inputs[0] >= 0 && net->nodes[node->inputs[0]].flat);
     *index = net->num_nodes++;
     return SSLCV_OK;
 }
@@ -114,6 +116,42 @@ sslcv_status sslcv__net_add_weight(sslcv__net *net, const char *layer, int64_t o
     return add_variable(net, layer, "weight", SSLCV_F32, SSLCV_ROLE_WEIGHT, 2, shape, NULL, weight);
 }
 
+sslcv_status sslcv__net_group_norm(sslcv__net *net, int32_t input, const char *name, int64_t groups, int32_t relu,
+                                   int32_t *node)
+{
+    sslcv__node n = {.kind = SSLCV__NODE_GROUP_NORM,
+                     .inputs = {input, -1},
+                     .relu = relu,
+                     .channels = net->nodes[input].channels,
+                     .groups = groups};
+    const int64_t shape[1] = {n.channels};
+    sslcv_status status;
+
+    if (groups < 1 || n.channels % groups != 0) {
+        return sslcv__invalid("%s: %lld channels cannot be cut into %lld groups", name, (long long)n.channels,
+                              (long long)groups);
+    }
+    SSLCV__TRY(add_variable(net, name, "weight", SSLCV_F32, SSLCV_ROLE_NORM, 1, shape, NULL, &n.weight));
+    SSLCV__TRY(sslcv__net_fill(net, n.weight, 1.0f));
+    SSLCV__TRY(add_variable(net, name, "bias", SSLCV_F32, SSLCV_ROLE_NORM, 1, shape, NULL, &n.bias));
+    status = append(net, &n, node);
+end:
+    return status;
+}
+
+sslcv_status sslcv__net_bias(sslcv__net *net, int32_t input, const char *name, int32_t relu, int32_t *node)
+{
+    sslcv__node n = {
+        .kind = SSLCV__NODE_BIAS, .inputs = {input, -1}, .relu = relu, .channels = net->nodes[input].channels};
+    const int64_t shape[1] = {n.channels};
+    sslcv_status status;
+
+    SSLCV__TRY(add_variable(net, name, "bias", SSLCV_F32, SSLCV_ROLE_BIAS, 1, shape, NULL, &n.bias));
+    status = append(net, &n, node);
+end:
+    return status;
+}
+
 sslcv_status sslcv__net_relu(sslcv__net *net, int32_t input, int32_t *node)
 {
     const sslcv__node n = {.kind = SSLCV__NODE_RELU, .inputs = {input, -1}, .channels = net->nodes[input].channels};
@@ -136,7 +174,14 @@ sslcv_status sslcv__net_max_pool(sslcv__net *net, int32_t input, int64_t kernel,
 
 sslcv_status sslcv__net_add_relu(sslcv__net *net, int32_t a, int32_t b, int32_t *node)
 {
-    const sslcv__node n = {.kind = SSLCV__NODE_ADD_RELU, .inputs = {a, b}, .channels = net->nodes[a].channels};
+    const sslcv__node n = {.kind = SSLCV__NODE_ADD, .inputs = {a, b}, .relu = 1, .channels = net->nodes[a].channels};
+
+    return append(net, &n, node);
+}
+
+sslcv_status sslcv__net_add(sslcv__net *net, int32_t a, int32_t b, int32_t *node)
+{
+    const sslcv__node n = {.kind = SSLCV__NODE_ADD, .inputs = {a, b}, .channels = net->nodes[a].channels};
 
     return append(net, &n, node);
 }
@@ -153,6 +198,13 @@ sslcv_status sslcv__net_linear(sslcv__net *net, int32_t input, const char *name,
     status = append(net, &n, node);
 end:
     return status;
+}
+
+sslcv_status sslcv__net_flatten(sslcv__net *net, int32_t input, int64_t channels, int32_t *node)
+{
+    const sslcv__node n = {.kind = SSLCV__NODE_FLATTEN, .inputs = {input, -1}, .channels = channels};
+
+    return append(net, &n, node);
 }
 
 sslcv_status sslcv__net_normalize(sslcv__net *net, int32_t input, int32_t *node)

@@ -19,10 +19,13 @@ typedef enum sslcv__node_kind {
     SSLCV__NODE_BATCH_NORM, /* with a ReLU behind it when relu is 1 */
     SSLCV__NODE_RELU,
     SSLCV__NODE_MAX_POOL,
-    SSLCV__NODE_ADD_RELU,
-    SSLCV__NODE_MEAN,      /* over height and width; put on top by the plan, not in graphs */
-    SSLCV__NODE_LINEAR,    /* rows only */
-    SSLCV__NODE_NORMALIZE, /* each row to length 1; rows only */
+    SSLCV__NODE_ADD,        /* with a ReLU behind it when relu is 1 */
+    SSLCV__NODE_MEAN,       /* over height and width; put on top by the plan, not in graphs */
+    SSLCV__NODE_LINEAR,     /* rows only */
+    SSLCV__NODE_NORMALIZE,  /* each row to length 1; rows only */
+    SSLCV__NODE_GROUP_NORM, /* with a ReLU behind it when relu is 1 */
+    SSLCV__NODE_BIAS,       /* of the convolution before it; with a ReLU behind it when relu is 1 */
+    SSLCV__NODE_FLATTEN,    /* images (N, C, h, w) become rows (N, C h w); behind it stand nodes of rows */
     /* Rows only, net_rows.c; beside each what it makes of (rows, D). */
     SSLCV__NODE_GELU,        /* x Phi(x), with the normal distribution itself, not tanh */
     SSLCV__NODE_DROPOUT,     /* in training: 0 at random, the rest larger by as much */
@@ -51,13 +54,16 @@ typedef struct sslcv__node {
     int32_t stage;
     int32_t relu;
     int64_t channels; /* of the result */
+    int64_t groups;   /* of channels, of group norm */
+    int32_t flat;     /* 1: a flatten, or behind one */
+    int32_t reserved;
     int64_t kernel, stride, padding;
     int64_t patches;                            /* JOIN */
     double rate;                                /* DROPOUT: share that is 0 */
     sslcv__grid grid;                           /* SHIFT, TURN, TURN_BACK */
     const sslcv__host_layer *host;              /* borrowed */
-    sslcv__variable *weight;                    /* convolution, linear; of batch norm the scale, NULL: 1 */
-    sslcv__variable *bias;                      /* linear, NULL: none; of batch norm the shift, NULL: 0 */
+    sslcv__variable *weight;                    /* convolution, linear; of norms the scale, NULL: 1 */
+    sslcv__variable *bias;                      /* bias; linear, NULL: none; of norms the shift, NULL: 0 */
     sslcv__variable *mean, *variance, *batches; /* running statistics of batch norm */
 } sslcv__node;
 
@@ -87,12 +93,21 @@ sslcv_status sslcv__net_convolution(sslcv__net *net, int32_t input, const char *
 /** affine: 0: neither scale nor shift; 1: scale; 2: both. */
 sslcv_status sslcv__net_batch_norm(sslcv__net *net, int32_t input, const char *name, int32_t affine, int32_t relu,
                                    int32_t *node);
+/** With scale and shift. groups divides the channels. */
+sslcv_status sslcv__net_group_norm(sslcv__net *net, int32_t input, const char *name, int64_t groups, int32_t relu,
+                                   int32_t *node);
+/** The bias of convolution input, of that name: a node of its own, which inference folds into the convolution. Nobody else
+    may read the convolution's result: the bias is added in place. */
+sslcv_status sslcv__net_bias(sslcv__net *net, int32_t input, const char *name, int32_t relu, int32_t *node);
 sslcv_status sslcv__net_relu(sslcv__net *net, int32_t input, int32_t *node);
 sslcv_status sslcv__net_max_pool(sslcv__net *net, int32_t input, int64_t kernel, int64_t stride, int64_t padding,
                                  int32_t *node);
 sslcv_status sslcv__net_add_relu(sslcv__net *net, int32_t a, int32_t b, int32_t *node);
+sslcv_status sslcv__net_add(sslcv__net *net, int32_t a, int32_t b, int32_t *node);
 sslcv_status sslcv__net_linear(sslcv__net *net, int32_t input, const char *name, int64_t channels, int32_t bias,
                                int32_t *node);
+/** channels: C h w of the images that the network is for; a pass with others fails. */
+sslcv_status sslcv__net_flatten(sslcv__net *net, int32_t input, int64_t channels, int32_t *node);
 sslcv_status sslcv__net_normalize(sslcv__net *net, int32_t input, int32_t *node);
 
 /* ---- heads: net_rows.c ---- */

@@ -430,9 +430,10 @@ static void set_affine(const job *j, int64_t group, int64_t channel, float (*c)[
 {
     const sslcv__norm_affine *a = j->affine;
     const int64_t at = group * j->shape->channels + channel;
-    const double factor = (a->scale ? a->scale[channel] : 1.0) / sqrt((double)a->variance[at] + a->epsilon);
+    const double scale = a->scale ? a->scale[channel] : 1.0;
+    const double factor = a->variance ? scale / sqrt((double)a->variance[at] + a->epsilon) : scale;
 
-    c[MEAN][lane] = a->mean[at];
+    c[MEAN][lane] = a->mean ? a->mean[at] : 0.0f;
     c[FACTOR][lane] = (float)factor;
     c[SHIFT][lane] = a->shift ? a->shift[channel] : 0.0f;
 }
@@ -669,6 +670,7 @@ static void sum_groups(const job *j, float *diff_scale, float *diff_shift)
             double(*const total)[LANES] = j->totals[g * f->tiles + tile];
 
             shift += total[0][lane];
+            if (!diff_scale) continue;
             scale += total[1][lane] / sqrt((double)j->affine->variance[g * channels + c] + j->affine->epsilon);
         }
         if (diff_scale) diff_scale[c] = (float)scale;

@@ -41,7 +41,7 @@ int64_t sslcv__norm_scratch_bytes(const sslcv__norm_shape *shape);
 void sslcv__norm_statistics(const sslcv__norm_shape *shape, const void *x, float *mean, float *variance, void *scratch);
 
 typedef struct sslcv__norm_affine {
-    const float *mean, *variance; /* (groups, channels) */
+    const float *mean, *variance; /* (groups, channels); both NULL: a = scale, for a bias alone */
     const float *scale, *shift;   /* (channels); NULL: 1, 0 */
     double epsilon;
 } sslcv__norm_affine;

@@ -1,5 +1,5 @@
 /**
- * The loops of norm.c: plain loops over rows of 16 lanes, for the vectoriser. For norm.c alone, so names have no prefix
+ * The loops of norm.c and group_norm.c: plain loops over rows of 16 lanes. For them alone, so names have no prefix
  * but those of functions.
  */
 #ifndef SSLCV__NORM_ROWS_H

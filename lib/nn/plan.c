@@ -6,6 +6,7 @@
 
 #include "core/context.h"
 #include "core/memory.h"
+#include "nn/group_norm.h"
 #include "nn/plan_build.h"
 
 /* ---- keys ---- */
@@ -154,7 +155,12 @@ sslcv_status sslcv__plan_norm_shape(sslcv__plan *plan, const sslcv__value *value
                                       .pixel_stride = form.pixel_stride,
                                       .groups = split ? plan->key.groups : 1,
                                       .bf16 = sslcv__layout_dtype(value->layout) == SSLCV_BF16};
-    bytes = sslcv__norm_scratch_bytes(&step->shape);
+    if (step->node->kind == SSLCV__NODE_GROUP_NORM) {
+        step->shape.groups = step->node->groups;
+        bytes = sslcv__group_norm_scratch_bytes(&step->shape);
+    } else {
+        bytes = sslcv__norm_scratch_bytes(&step->shape);
+    }
     if (bytes == 0) return SSLCV_OK;
     SSLCV__TRY(sslcv__plan_buffer(plan, bytes, &buffer));
     sslcv__plan_operand(plan, SSLCV__NORM_SCRATCH, buffer);
@@ -201,9 +207,16 @@ end:
     return status;
 }
 
-/* In evaluation, and in frozen stages always: running statistics. */
+int sslcv__node_is_norm(const sslcv__node *node)
+{
+    return node->kind == SSLCV__NODE_BATCH_NORM || node->kind == SSLCV__NODE_GROUP_NORM;
+}
+
+/* In evaluation, and in frozen stages always: running statistics. A sample's own are never given, a bias needs none. */
 int sslcv__node_given_statistics(const sslcv__plan *plan, const sslcv__node *node)
 {
+    if (node->kind == SSLCV__NODE_GROUP_NORM) return 0;
+    if (node->kind == SSLCV__NODE_BIAS) return 1;
     return !(plan->key.flags & SSLCV_PASS_TRAIN) || node->stage < plan->key.net->frozen_stages;
 }
 
@@ -221,7 +234,7 @@ static sslcv_status copy_nodes(sslcv__plan *plan)
 {
     const sslcv__net *net = plan->key.net;
     const int32_t last = plan->key.last_node;
-    const int mean = !net->rows && !(plan->key.flags & SSLCV_PASS_MAP);
+    const int mean = !net->rows && !(plan->key.flags & SSLCV_PASS_MAP) && !net->nodes[last].flat;
     int32_t i;
     sslcv_status status;
 
@@ -274,7 +287,7 @@ static void mark_needs(sslcv__plan *plan)
     }
 }
 
-/* A convolution and the norm behind it, when nobody else reads the convolution and no gradient comes back through. */
+/* A convolution and the norm or bias behind it, when nobody else reads the convolution and no gradient comes back through. */
 static void mark_folded(sslcv__plan *plan, int32_t norm)
 {
     const sslcv__node *node = &plan->nodes[norm];
@@ -293,7 +306,7 @@ static int ends_block(const sslcv__plan *plan, int32_t index)
 {
     int32_t i;
 
-    if (index >= plan->key.last_node || plan->nodes[index].kind == SSLCV__NODE_ADD_RELU) return 1;
+    if (index >= plan->key.last_node || plan->nodes[index].kind == SSLCV__NODE_ADD) return 1;
     for (i = index + 1; i < plan->num_nodes; i++) {
         const sslcv__node *reader = &plan->nodes[i];
         if ((reader->inputs[0] == index || reader->inputs[1] == index) && reader->stage != plan->nodes[index].stage) {
@@ -308,14 +321,14 @@ static int is_dropped(const sslcv__plan *plan, int32_t index)
     const sslcv__node *node = &plan->nodes[index];
     const sslcv__value *value = &plan->values[index];
 
-    if (plan->key.net->rows || !value->needs_gradient || value->absorbed || index >= plan->key.last_node ||
-        node->kind == SSLCV__NODE_INPUT || node->kind == SSLCV__NODE_MAX_POOL) {
+    if (plan->key.net->rows || node->flat || !value->needs_gradient || value->absorbed ||
+        index >= plan->key.last_node || node->kind == SSLCV__NODE_INPUT || node->kind == SSLCV__NODE_MAX_POOL) {
         return 0;
     }
     if (plan->key.recompute & SSLCV__RECOMPUTE_STAGE << node->stage) return !ends_block(plan, index);
     if (!(plan->key.recompute & SSLCV__RECOMPUTE_NORMS)) return 0;
-    return node->kind == SSLCV__NODE_BATCH_NORM ||
-           (node->kind == SSLCV__NODE_ADD_RELU && plan->values[node->inputs[0]].absorbed);
+    return sslcv__node_is_norm(node) || (node->kind == SSLCV__NODE_ADD && plan->values[node->inputs[0]].absorbed &&
+                                         sslcv__node_is_norm(&plan->nodes[node->inputs[0]]));
 }
 
 void sslcv__plan_decide(sslcv__plan *plan)
@@ -326,12 +339,13 @@ void sslcv__plan_decide(sslcv__plan *plan)
     for (i = 0; i < plan->num_nodes; i++) {
         const sslcv__node *node = &plan->nodes[i];
 
-        if (node->kind == SSLCV__NODE_BATCH_NORM) mark_folded(plan, i);
-        if (node->kind == SSLCV__NODE_ADD_RELU) {
+        if (node->kind == SSLCV__NODE_BATCH_NORM || node->kind == SSLCV__NODE_BIAS) mark_folded(plan, i);
+        if (node->kind == SSLCV__NODE_ADD) {
             const sslcv__node *first = &plan->nodes[node->inputs[0]];
             sslcv__value *value = &plan->values[node->inputs[0]];
 
-            value->absorbed = first->kind == SSLCV__NODE_BATCH_NORM && !first->relu && value->consumers == 1;
+            value->absorbed = (sslcv__node_is_norm(first) || first->kind == SSLCV__NODE_BIAS) && !first->relu &&
+                              value->consumers == 1;
         }
     }
     for (i = 0; i < plan->num_nodes; i++) plan->values[i].dropped = is_dropped(plan, i);
@@ -473,6 +487,9 @@ void sslcv__plan_get_step(const sslcv__plan *plan, int64_t index, sslcv__step_in
                                          "mean",
                                          "linear",
                                          "normalize",
+                                         "group norm",
+                                         "bias",
+                                         "flatten",
                                          [SSLCV__NODE_GELU] = "gelu",
                                          [SSLCV__NODE_DROPOUT] = "dropout",
                                          [SSLCV__NODE_ROW_SUM] = "sum",
@@ -485,7 +502,7 @@ void sslcv__plan_get_step(const sslcv__plan *plan, int64_t index, sslcv__step_in
                                          [SSLCV__NODE_HOST] = "custom"};
     const sslcv__step *step = &plan->steps[index];
 
-    info->layer = layers[step->node->kind];
+    info->layer = step->node->kind == SSLCV__NODE_ADD && !step->node->relu ? "add" : layers[step->node->kind];
     info->direction = step->direction;
     info->implementation = step->op ? sslcv__op_implementation(step->op) : "own";
     info->variable = step->node->weight ? step->node->weight->name : "";

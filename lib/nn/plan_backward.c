@@ -206,16 +206,16 @@ static sslcv_status build_norm(build *b, int32_t norm)
     sslcv_status status;
 
     SSLCV__TRY(sslcv__plan_need(plan, input));
-    if (shortcut) SSLCV__TRY(sslcv__plan_need(plan, b->index));
+    if (shortcut && b->node->relu) SSLCV__TRY(sslcv__plan_need(plan, b->index));
     if (wants_d) SSLCV__TRY(take_place(b, -1, &d));
     if (x->needs_gradient) SSLCV__TRY(take_place(b, d, &diff_x));
     SSLCV__TRY(sslcv__plan_buffer(plan, bytes, &scale));
     SSLCV__TRY(sslcv__plan_buffer(plan, bytes, &shift));
     SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_NORM_BACKWARD, "backward", node, NULL, &step));
-    step->mask = shortcut ? SSLCV__NORM_MASK_Y : node->relu ? SSLCV__NORM_MASK_X : SSLCV__NORM_MASK_NONE;
+    step->mask = !b->node->relu ? SSLCV__NORM_MASK_NONE : shortcut ? SSLCV__NORM_MASK_Y : SSLCV__NORM_MASK_X;
     SSLCV__TRY(sslcv__plan_norm_shape(plan, x));
     sslcv__plan_operand(plan, SSLCV__NORM_X, x->buffer);
-    if (shortcut) sslcv__plan_operand(plan, SSLCV__NORM_Y, b->value->buffer);
+    if (step->mask == SSLCV__NORM_MASK_Y) sslcv__plan_operand(plan, SSLCV__NORM_Y, b->value->buffer);
     sslcv__plan_operand(plan, SSLCV__NORM_G, g[0]);
     sslcv__plan_operand(plan, SSLCV__NORM_G2, g[1]);
     sslcv__plan_operand(plan, SSLCV__NORM_D, d);
@@ -235,6 +235,44 @@ end:
     return status;
 }
 
+/*
+ * The bias of a convolution, with its own ReLU or with the sum and ReLU behind it; b is the node whose gradient is
+ * whole. d is the gradient of the convolution and of the shortcut, too, so both share its memory.
+ */
+static sslcv_status build_bias(build *b, int32_t bias)
+{
+    sslcv__plan *plan = b->plan;
+    const sslcv__node *node = &plan->nodes[bias];
+    const int32_t input = node->inputs[0], second = bias != b->index ? b->node->inputs[1] : -1;
+    const int relu = b->node->relu;
+    const int32_t *g = b->value->gradients;
+    int32_t d = g[0], shift = -1, reordered;
+    sslcv__step *step;
+    sslcv_status status = SSLCV_OK;
+
+    if (relu) SSLCV__TRY(sslcv__plan_need(plan, b->index));
+    if (relu || g[1] >= 0) SSLCV__TRY(take_place(b, -1, &d));
+    if (relu || g[1] >= 0 || sslcv__node_trains(plan, node)) {
+        SSLCV__TRY(sslcv__plan_buffer(plan, node->channels * (int64_t)sizeof(float), &shift));
+        SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_NORM_BACKWARD, "backward", node, NULL, &step));
+        step->mask = relu ? SSLCV__NORM_MASK_Y : SSLCV__NORM_MASK_NONE;
+        SSLCV__TRY(sslcv__plan_norm_shape(plan, b->value));
+        sslcv__plan_operand(plan, SSLCV__NORM_X, relu ? b->value->buffer : g[0]); /* does not count: no scale */
+        if (relu) sslcv__plan_operand(plan, SSLCV__NORM_Y, b->value->buffer);
+        sslcv__plan_operand(plan, SSLCV__NORM_G, g[0]);
+        sslcv__plan_operand(plan, SSLCV__NORM_G2, g[1]);
+        if (relu || g[1] >= 0) sslcv__plan_operand(plan, SSLCV__NORM_D, d);
+        sslcv__plan_operand(plan, SSLCV__NORM_DIFF_SHIFT, shift);
+    }
+    if (second >= 0 && plan->values[second].needs_gradient) {
+        SSLCV__TRY(sslcv__plan_reordered(plan, b->node, d, b->value->layout, plan->values[second].layout, &reordered));
+        SSLCV__TRY(contribute(b, second, reordered));
+    }
+    if (plan->values[input].needs_gradient) SSLCV__TRY(contribute(b, input, d));
+end:
+    return status;
+}
+
 /* d <- dy where y > 0. */
 static sslcv_status build_mask(build *b, int32_t *d)
 {
@@ -245,6 +283,7 @@ static sslcv_status build_mask(build *b, int32_t *d)
     SSLCV__TRY(take_place(b, -1, d));
     SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_RELU_MASK, "backward", b->node, NULL, NULL));
     plan->steps[plan->num_steps - 1].count = elements_in(b->value->layout);
+    plan->steps[plan->num_steps - 1].bf16 = sslcv__layout_dtype(b->value->layout) == SSLCV_BF16;
     sslcv__plan_operand(plan, 0, b->value->buffer);
     sslcv__plan_operand(plan, 1, b->value->gradients[0]);
     sslcv__plan_operand(plan, 2, *d);
@@ -301,20 +340,34 @@ end:
     return status;
 }
 
-/* A sum without a norm before it. */
-static sslcv_status build_add_relu(build *b)
+static sslcv_status build_add(build *b)
 {
     const int32_t *inputs = b->node->inputs;
-    int32_t masked, reordered;
-    sslcv_status status;
+    int32_t masked = b->value->gradients[0], reordered;
+    sslcv_status status = SSLCV_OK;
 
+    if (b->in->absorbed && b->plan->nodes[inputs[0]].kind == SSLCV__NODE_BIAS) return build_bias(b, inputs[0]);
     if (b->in->absorbed) return build_norm(b, inputs[0]);
-    SSLCV__TRY(build_mask(b, &masked));
+    if (b->node->relu) SSLCV__TRY(build_mask(b, &masked));
     SSLCV__TRY(sslcv__plan_reordered(b->plan, b->node, masked, b->value->layout, b->plan->values[inputs[1]].layout,
                                      &reordered));
     if (b->in->needs_gradient) SSLCV__TRY(contribute(b, inputs[0], masked));
     if (b->plan->values[inputs[1]].needs_gradient) SSLCV__TRY(contribute(b, inputs[1], reordered));
 end:
+    return status;
+}
+
+static sslcv_status build_flatten(build *b)
+{
+    sslcv__layout *plain = NULL;
+    int32_t gradient;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__layout_plain(b->plan->context, SSLCV_F32, 4, b->in->shape, &plain));
+    SSLCV__TRY(sslcv__plan_reordered(b->plan, b->node, b->value->gradients[0], plain, b->in->layout, &gradient));
+    status = contribute(b, b->node->inputs[0], gradient);
+end:
+    sslcv__layout_free(b->plan->context, plain);
     return status;
 }
 
@@ -362,7 +415,8 @@ end:
 /* Who takes a gradient in two parts? */
 static int takes_two(const build *b)
 {
-    return b->node->kind == SSLCV__NODE_BATCH_NORM || (b->node->kind == SSLCV__NODE_ADD_RELU && b->in->absorbed);
+    return sslcv__node_is_norm(b->node) || b->node->kind == SSLCV__NODE_BIAS ||
+           (b->node->kind == SSLCV__NODE_ADD && b->in->absorbed);
 }
 
 static sslcv_status build_node(build *b)
@@ -374,13 +428,16 @@ static sslcv_status build_node(build *b)
     switch (b->node->kind) {
     case SSLCV__NODE_INPUT: return SSLCV_OK;
     case SSLCV__NODE_CONVOLUTION: return build_convolution(b);
-    case SSLCV__NODE_BATCH_NORM: return build_norm(b, b->index);
+    case SSLCV__NODE_BATCH_NORM:
+    case SSLCV__NODE_GROUP_NORM: return build_norm(b, b->index);
+    case SSLCV__NODE_BIAS: return build_bias(b, b->index);
     case SSLCV__NODE_RELU: return build_relu(b);
     case SSLCV__NODE_MAX_POOL: return build_max_pool(b);
-    case SSLCV__NODE_ADD_RELU: return build_add_relu(b);
+    case SSLCV__NODE_ADD: return build_add(b);
     case SSLCV__NODE_MEAN: return build_mean(b);
     case SSLCV__NODE_LINEAR: return build_linear(b);
     case SSLCV__NODE_NORMALIZE: return build_normalize(b);
+    case SSLCV__NODE_FLATTEN: return build_flatten(b);
     case SSLCV__NODE_GELU:
     case SSLCV__NODE_DROPOUT:
     case SSLCV__NODE_ROW_SUM:

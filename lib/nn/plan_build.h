@@ -6,7 +6,7 @@
  *     plan_backward.c  steps of a layer backward
  *     plan_order.c     the order of rows, for split batch norm
  *     plan_rows.c      layers of heads that images do not have, all of them in one file
- *     plan_fold.c      convolutions that take the batch norm behind them into their weights (inference)
+ *     plan_fold.c      convolutions that take the norm or bias behind them into their weights (inference)
  *     plan_run.c       running steps
  *     arena.c          places in memory
  */
@@ -90,15 +90,15 @@ typedef struct sslcv__value {
     int32_t consumers;
     int32_t last_consumer; /* node; -1: none */
     int32_t needs_gradient;
-    int32_t absorbed;      /* a norm whose shortcut's sum and ReLU are one step with it: has no memory of its own */
-    int32_t folded;        /* a convolution, or the norm, whose work a convolution's step behind it does */
+    int32_t absorbed;      /* a norm or bias that is one step with the shortcut's sum behind it: no memory of its own */
+    int32_t folded;        /* a convolution, or the norm or bias, whose work a convolution's step behind it does */
     int32_t dropped;       /* not kept for backward: computed again there */
     int32_t lost;          /* dropped, and not yet computed again */
     sslcv__op *op;         /* forward: the hint of backward */
     int32_t mean, variance, workspace, norms; /* buffers kept for backward; -1: none */
 } sslcv__value;
 
-/** A convolution that holds the norm behind it. */
+/** A convolution that holds the norm or bias behind it. */
 typedef struct sslcv__fold {
     sslcv__op *op; /* borrowed from its step */
     const sslcv__node *convolution, *norm;
@@ -189,6 +189,8 @@ sslcv_status sslcv__plan_run_rows_backward(const sslcv__plan *plan, const sslcv_
 void *sslcv__plan_memory(const sslcv__plan *plan, int32_t buffer); /* NULL: -1 */
 void sslcv__plan_conv_shape(const sslcv__plan *plan, const sslcv__node *node, sslcv__conv_shape *shape);
 int sslcv__node_given_statistics(const sslcv__plan *plan, const sslcv__node *node);
+/** A batch norm or group norm: made again in one pass over memory. */
+int sslcv__node_is_norm(const sslcv__node *node);
 int sslcv__node_trains(const sslcv__plan *plan, const sslcv__node *node);
 
 #endif

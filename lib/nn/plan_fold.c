@@ -1,6 +1,6 @@
 /*
- * Inference: a convolution takes the batch norm behind it into its weights and a bias, and the ReLU and the shortcut's
- * sum into its last pass over a result:
+ * Inference: a convolution takes the batch norm behind it into its weights and a bias, or the bias behind it as it is,
+ * and the ReLU and the shortcut's sum into its last pass over a result:
  *
  *     norm(w * x)  =  (a w) * x + b      a = scale / sqrt(variance + epsilon), b = shift - a mean
  *
@@ -141,16 +141,18 @@ static uint64_t version_of(const sslcv__plan *plan)
 static sslcv_status fold(const sslcv__plan *plan, const sslcv__fold *f)
 {
     const sslcv__node *norm = f->norm;
-    const float *mean = norm->mean->value, *variance = norm->variance->value;
+    const int plain = norm->kind == SSLCV__NODE_BIAS;
+    const float *mean = plain ? NULL : norm->mean->value, *variance = plain ? NULL : norm->variance->value;
     const float *gamma = norm->weight ? norm->weight->value : NULL, *beta = norm->bias ? norm->bias->value : NULL;
     const sslcv__variable *weight = f->convolution->weight;
     int64_t c;
 
     for (c = 0; c < norm->channels; c++) {
-        const double a = (gamma ? gamma[c] : 1.0) / sqrt((double)variance[c] + plan->key.net->norm_epsilon);
+        const double scale = gamma ? gamma[c] : 1.0;
+        const double a = plain ? scale : scale / sqrt((double)variance[c] + plan->key.net->norm_epsilon);
 
         f->scale[c] = (float)a;
-        f->bias[c] = (float)((beta ? beta[c] : 0.0) - a * mean[c]);
+        f->bias[c] = (float)((beta ? beta[c] : 0.0) - (plain ? 0.0 : a * mean[c]));
     }
     return sslcv__op_fold(plan->context, f->op, weight->layout, weight->value, f->scale, f->weights);
 }

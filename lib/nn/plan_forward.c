@@ -113,11 +113,14 @@ end:
     return status;
 }
 
-/* Mean and variance of the batch or of its groups, kept for backward and for the running statistics; as there are no
-   more groups than rows, no larger than the norm's result. */
+/* Mean and variance of the batch or of its groups, kept for backward and for the running statistics (as there are no
+   more groups than rows, no larger than the norm's result); or of each sample's groups. */
 static sslcv_status measure(build *b)
 {
-    const int64_t bytes = b->plan->key.groups * b->node->channels * (int64_t)sizeof(float);
+    const int by_sample = b->node->kind == SSLCV__NODE_GROUP_NORM;
+    const int64_t count =
+        by_sample ? b->value->shape[0] * b->node->groups : b->plan->key.groups * b->node->channels;
+    const int64_t bytes = count * (int64_t)sizeof(float);
     sslcv_status status;
 
     SSLCV__TRY(sslcv__plan_buffer(b->plan, bytes, &b->value->mean));
@@ -126,7 +129,7 @@ end:
     return status;
 }
 
-/* y = [relu](norm(x) [+ r]) in one step; norm is the index of the batch norm, r a buffer or -1. */
+/* y = [relu](norm(x) [+ r]) in one step; norm is the index of the norm or bias, r a buffer or -1. */
 static sslcv_status build_norm_step(build *b, int32_t norm, int32_t r, int relu)
 {
     sslcv__plan *plan = b->plan;
@@ -175,6 +178,37 @@ end:
     return status;
 }
 
+static sslcv_status build_group_norm(build *b)
+{
+    sslcv_status status = SSLCV_OK;
+
+    set_shape(b, b->in->shape[2], b->in->shape[3]);
+    if (!b->plan->again) SSLCV__TRY(measure(b));
+    if (b->value->absorbed) return SSLCV_OK;
+    SSLCV__TRY(set_layout(b, b->in->layout));
+    SSLCV__TRY(new_result(b));
+    SSLCV__TRY(build_norm_step(b, b->index, -1, b->node->relu));
+end:
+    return status;
+}
+
+/* In place over the convolution's result: nobody else reads that, and backward needs this one alone. */
+static sslcv_status build_bias(build *b)
+{
+    sslcv_status status = SSLCV_OK;
+
+    set_shape(b, b->in->shape[2], b->in->shape[3]);
+    if (b->value->absorbed) return SSLCV_OK;
+    if (b->value->folded) {
+        return sslcv__plan_build_folded(b->plan, b->node->inputs[0], b->index, b->index, -1, b->node->relu);
+    }
+    SSLCV__TRY(set_layout(b, b->in->layout));
+    b->value->buffer = b->in->buffer;
+    SSLCV__TRY(build_norm_step(b, b->index, -1, b->node->relu));
+end:
+    return status;
+}
+
 static sslcv_status build_relu(build *b)
 {
     sslcv_status status;
@@ -184,6 +218,7 @@ static sslcv_status build_relu(build *b)
     SSLCV__TRY(new_result(b));
     SSLCV__TRY(sslcv__plan_step(b->plan, SSLCV__STEP_RELU, "forward", b->node, NULL, NULL));
     b->plan->steps[b->plan->num_steps - 1].count = elements_in(b->value->layout);
+    b->plan->steps[b->plan->num_steps - 1].bf16 = sslcv__layout_dtype(b->value->layout) == SSLCV_BF16;
     sslcv__plan_operand(b->plan, 0, b->in->buffer);
     sslcv__plan_operand(b->plan, 1, b->value->buffer);
 end:
@@ -232,9 +267,9 @@ end:
     return status;
 }
 
-/* The shortcut's sum and ReLU: with the batch norm before it in one step, where there is one. In place over a shortcut
-   that is itself a norm's result, as nobody else reads that and its backward does not either. */
-static sslcv_status build_add_relu(build *b)
+/* The shortcut's sum and ReLU: with the norm or bias before it in one step, where there is one. In place over a shortcut
+   that is itself a norm's result, as nobody else reads that and its backward does not either; or as a bias. */
+static sslcv_status build_add(build *b)
 {
     sslcv__plan *plan = b->plan;
     const int32_t first = b->node->inputs[0], second = b->node->inputs[1];
@@ -246,18 +281,20 @@ static sslcv_status build_add_relu(build *b)
 
     set_shape(b, b->in->shape[2], b->in->shape[3]);
     if (b->in->folded && b->in->absorbed) {
-        return sslcv__plan_build_folded(plan, node->inputs[0], first, b->index, second, 1);
+        return sslcv__plan_build_folded(plan, node->inputs[0], first, b->index, second, b->node->relu);
     }
     SSLCV__TRY(set_layout(b, layout));
     SSLCV__TRY(sslcv__plan_reordered(plan, b->node, other->buffer, other->layout, layout, &addend));
-    if (addend == other->buffer && shortcut->kind == SSLCV__NODE_BATCH_NORM && !shortcut->relu &&
-        other->consumers == 1) {
+    if (b->in->absorbed && node->kind == SSLCV__NODE_BIAS) {
+        b->value->buffer = plan->values[node->inputs[0]].buffer;
+    } else if (addend == other->buffer && sslcv__node_is_norm(shortcut) && !shortcut->relu && other->consumers == 1) {
         b->value->buffer = addend;
     } else {
         SSLCV__TRY(new_result(b));
     }
-    if (b->in->absorbed) return build_norm_step(b, first, addend, 1);
-    SSLCV__TRY(sslcv__plan_step(plan, SSLCV__STEP_ADD_RELU, "forward", b->node, NULL, NULL));
+    if (b->in->absorbed) return build_norm_step(b, first, addend, b->node->relu);
+    SSLCV__TRY(
+        sslcv__plan_step(plan, b->node->relu ? SSLCV__STEP_ADD_RELU : SSLCV__STEP_SUM, "forward", b->node, NULL, NULL));
     plan->steps[plan->num_steps - 1].count = elements_in(layout);
     sslcv__plan_operand(plan, 0, b->in->buffer);
     sslcv__plan_operand(plan, 1, addend);
@@ -286,6 +323,29 @@ end:
     return status;
 }
 
+/* In the order of channels, rows, columns, as PyTorch's flatten(). */
+static sslcv_status build_flatten(build *b)
+{
+    const int64_t *in = b->in->shape, flat[4] = {in[0], in[1] * in[2] * in[3], 1, 1};
+    sslcv__layout *plain = NULL;
+    sslcv_status status;
+
+    if (flat[1] != b->node->channels) {
+        return sslcv__fail(SSLCV_ERR_LIMIT,
+                           "images of %lld x %lld pixels leave %lld x %lld x %lld values to flatten; the layer behind "
+                           "takes %lld: another image_size",
+                           (long long)b->plan->key.shape[2], (long long)b->plan->key.shape[3], (long long)in[1],
+                           (long long)in[2], (long long)in[3], (long long)b->node->channels);
+    }
+    set_shape(b, 1, 1);
+    SSLCV__TRY(sslcv__layout_plain(b->plan->context, SSLCV_F32, 4, flat, &b->value->layout));
+    SSLCV__TRY(sslcv__layout_plain(b->plan->context, SSLCV_F32, 4, in, &plain));
+    status = sslcv__plan_reordered(b->plan, b->node, b->in->buffer, b->in->layout, plain, &b->value->buffer);
+end:
+    sslcv__layout_free(b->plan->context, plain);
+    return status;
+}
+
 static sslcv_status build_node(build *b)
 {
     switch (b->node->kind) {
@@ -294,10 +354,13 @@ static sslcv_status build_node(build *b)
     case SSLCV__NODE_BATCH_NORM: return build_batch_norm(b);
     case SSLCV__NODE_RELU: return build_relu(b);
     case SSLCV__NODE_MAX_POOL: return build_max_pool(b);
-    case SSLCV__NODE_ADD_RELU: return build_add_relu(b);
+    case SSLCV__NODE_ADD: return build_add(b);
     case SSLCV__NODE_MEAN: return build_mean(b);
     case SSLCV__NODE_LINEAR:
     case SSLCV__NODE_NORMALIZE: return build_rows(b);
+    case SSLCV__NODE_GROUP_NORM: return build_group_norm(b);
+    case SSLCV__NODE_BIAS: return build_bias(b);
+    case SSLCV__NODE_FLATTEN: return build_flatten(b);
     case SSLCV__NODE_GELU:
     case SSLCV__NODE_DROPOUT:
     case SSLCV__NODE_ROW_SUM:
@@ -385,7 +448,7 @@ sslcv_status sslcv__plan_need(sslcv__plan *plan, int32_t index)
     if (plan->key.recompute & SSLCV__RECOMPUTE_NORMS) {
         const int32_t input = node->inputs[0];
 
-        if (node->kind == SSLCV__NODE_CONVOLUTION && plan->nodes[input].kind == SSLCV__NODE_BATCH_NORM) {
+        if (node->kind == SSLCV__NODE_CONVOLUTION && sslcv__node_is_norm(&plan->nodes[input])) {
             plan->values[input].lost = plan->values[input].dropped;
         }
     }

@@ -6,6 +6,7 @@
 
 #include <sslcv/tape.h>
 
+#include "nn/group_norm.h"
 #include "nn/kernels.h"
 #include "nn/plan_build.h"
 #include "nn/rows.h"
@@ -47,7 +48,7 @@ end:
 static sslcv__norm_affine affine_of(const sslcv__plan *plan, const sslcv__step *step)
 {
     const sslcv__node *node = step->node;
-    const int given = step->buffers[SSLCV__NORM_MEAN] < 0;
+    const int given = step->buffers[SSLCV__NORM_MEAN] < 0 && node->mean; /* a bias has neither */
     const sslcv__norm_affine affine = {.mean = given ? node->mean->value : step->memory[SSLCV__NORM_MEAN],
                                        .variance = given ? node->variance->value : step->memory[SSLCV__NORM_VARIANCE],
                                        .scale = node->weight ? node->weight->value : NULL,
@@ -62,6 +63,17 @@ static void run_norm(const sslcv__plan *plan, const sslcv__step *step)
     const sslcv__norm_affine affine = affine_of(plan, step);
     void *const *m = step->memory;
 
+    if (step->node->kind == SSLCV__NODE_GROUP_NORM) {
+        if (step->measures) {
+            sslcv__group_norm_forward(&step->shape, &affine, m[SSLCV__NORM_X], m[SSLCV__NORM_R], step->relu,
+                                      m[SSLCV__NORM_Y], m[SSLCV__NORM_MEAN], m[SSLCV__NORM_VARIANCE],
+                                      m[SSLCV__NORM_SCRATCH]);
+        } else {
+            sslcv__group_norm_apply(&step->shape, &affine, m[SSLCV__NORM_X], m[SSLCV__NORM_R], step->relu,
+                                    m[SSLCV__NORM_Y], m[SSLCV__NORM_SCRATCH]);
+        }
+        return;
+    }
     if (step->measures) {
         sslcv__norm_forward(&step->shape, &affine, m[SSLCV__NORM_X], m[SSLCV__NORM_R], step->relu, m[SSLCV__NORM_Y],
                             m[SSLCV__NORM_MEAN], m[SSLCV__NORM_VARIANCE], m[SSLCV__NORM_SCRATCH]);
@@ -87,7 +99,11 @@ static void run_norm_backward(const sslcv__plan *plan, const sslcv__step *step)
                                            .given_statistics = step->buffers[SSLCV__NORM_MEAN] < 0};
     sslcv__variable *scale = step->node->weight, *shift = step->node->bias;
 
-    sslcv__norm_backward(&step->shape, &affine, &gradient, m[SSLCV__NORM_SCRATCH]);
+    if (step->node->kind == SSLCV__NODE_GROUP_NORM) {
+        sslcv__group_norm_backward(&step->shape, &affine, &gradient, m[SSLCV__NORM_SCRATCH]);
+    } else {
+        sslcv__norm_backward(&step->shape, &affine, &gradient, m[SSLCV__NORM_SCRATCH]);
+    }
     if (scale && !scale->frozen) add_gradient(scale, gradient.diff_scale);
     if (shift && !shift->frozen) add_gradient(shift, gradient.diff_shift);
 }

@@ -231,6 +231,7 @@ static sslcv_status size_behind(sslcv_context *context, const sslcv__net *net, i
 
         for (k = 0; k < 2; k++) {
             sizes[i][k] = i == 0 ? size[k] : sizes[node->inputs[0]][k];
+            if (node->flat) sizes[i][k] = 1;
             if (cuts) sizes[i][k] = sslcv__conv_out_size(sizes[i][k], node->kernel, node->stride, node->padding);
         }
     }

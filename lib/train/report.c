@@ -249,5 +249,6 @@ sslcv_status sslcv_trainer_set_metric(sslcv_trainer *trainer, const char *name, 
     metric->value = value;
     metric->shown = 1;
     metric->host = 1;
+    metric->published = ++trainer->num_published;
     return SSLCV_OK;
 }

@@ -36,6 +36,7 @@
  *     budget.c   what is done about it
  *     describe.c the composition as text
  *     labels.c   labels instead of the data set's
+ *     watch.c    metrics into files of scalars
  *     run.c      the loop, written with public calls
  */
 #ifndef SSLCV__TRAINER_H
@@ -162,6 +163,7 @@ typedef struct sslcv__metric {
     char   *name;
     double  value;
     double  noted; /* of the step under way: value when it succeeds */
+    int64_t published; /* the last call of sslcv_trainer_set_metric() with it, counted from 1; 0: none */
     int32_t shown; /* has a value */
     int32_t host;  /* of sslcv_trainer_set_metric() */
 } sslcv__metric;
@@ -257,6 +259,7 @@ struct sslcv_trainer {
     sslcv__buffer     scratch; /* of the spread */
     int64_t           num_metrics, metrics_capacity;
     sslcv__metric    *metrics;
+    int64_t           num_published; /* calls of sslcv_trainer_set_metric() */
 };
 
 /* ---- plan.c ---- */

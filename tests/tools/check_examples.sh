@@ -33,5 +33,36 @@ if command -v "${PYTHON:-python3}" >/dev/null 2>&1; then
 else
     echo "check-examples: no Python; examples/python left out"
 fi
+
+# pretrain once more, on files as CIFAR-10 has them: stopped by Ctrl-C it goes on, and ends as if it had not been. An
+# image is a label and 3072 bytes: stripes of a direction and a colour for each class, and noise.
+LC_ALL=C awk 'BEGIN {
+    for (n = 0; n < 32; n++) {
+        printf "%c", 1 + n % 4
+        for (c = 0; c < 3; c++) for (y = 0; y < 32; y++) for (x = 0; x < 32; x++)
+            printf "%c", 33 + ((n % 2 ? x : y) % 8 < 4 ? 30 : 0) + (c == n % 4 ? 30 : 0) + (n * 7 + x * y * 13 + c) % 31
+    }
+}' > "$work/data_batch_1.bin"
+cp "$work/data_batch_1.bin" "$work/test_batch.bin"
+pretrain() { # the shell becomes the program, so that $! below is the program
+    exec "$build/examples/pretrain" --data cifar10:. --out "$1" --epochs 40 --size 16 --knn 10 \
+        --settings "batch=16 width=0.0625 checkpoint_epochs=0"
+}
+resume() {
+    pretrain parts > parts.log 2>&1 &
+    tries=0
+    until grep -qs '"step":3,' parts/scalars.jsonl || [ $tries -eq 600 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    kill -INT $!
+    wait $! && echo "Ctrl-C did not stop it" && return 1
+    cat parts.log
+    grep -q 'the same command goes on' parts.log && [ ! -e parts/backbone.safetensors ] || return 1
+    (pretrain parts) && (pretrain whole) && cmp parts/backbone.safetensors whole/backbone.safetensors
+}
+if [ -x "$build/examples/pretrain" ]; then
+    run "pretrain, stopped and resumed," resume
+fi
 echo "check-examples: $count programs run, $failures failures"
 [ $failures -eq 0 ]

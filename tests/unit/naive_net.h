@@ -24,7 +24,7 @@ typedef struct naive {
     sslcv__node nodes[NAIVE_MAX_NODES];
     int64_t shape[NAIVE_MAX_NODES][4];
     double *y[NAIVE_MAX_NODES], *dy[NAIVE_MAX_NODES];
-    double *mean[NAIVE_MAX_NODES], *variance[NAIVE_MAX_NODES]; /* of batch norms */
+    double *mean[NAIVE_MAX_NODES], *variance[NAIVE_MAX_NODES]; /* of batch norms; (N, groups) of group norms */
     double *value[NAIVE_MAX_VARIABLES], *gradient[NAIVE_MAX_VARIABLES];
     int64_t groups;       /* that batch norms take their statistics of; mean and variance are (groups, channels) */
     const int64_t *group; /* of each row, set by the test; NULL: all are in one */
@@ -64,7 +64,7 @@ static inline naive *naive_create(const sslcv__net *net, int last_node, int pool
     t->groups = 1;
     t->num_nodes = last_node + 1;
     memcpy(t->nodes, net->nodes, (size_t)t->num_nodes * sizeof *t->nodes);
-    if (pool) {
+    if (pool && !net->nodes[last_node].flat) {
         const sslcv__node mean = {
             .kind = SSLCV__NODE_MEAN, .inputs = {last_node, -1}, .channels = net->nodes[last_node].channels};
         t->nodes[t->num_nodes++] = mean;
@@ -238,6 +238,67 @@ static inline void naive_norm_backward(naive *t, int i)
     for (g = 0; g < t->groups; g++) naive_norm_backward_of(t, i, g);
 }
 
+/* ---- group norm, bias ---- */
+
+static inline void naive_group_norm(naive *t, int i, int backward)
+{
+    const sslcv__node *n = &t->nodes[i];
+    const int64_t *s = t->shape[i], pixels = s[2] * s[3], size = s[1] / n->groups, all = size * pixels;
+    const double *scale = naive_value(t, n->weight), *shift = naive_value(t, n->bias);
+    int64_t g, k;
+
+    for (g = 0; g < s[0] * n->groups; g++) {
+        const int64_t at = g * all, channel = g % n->groups * size;
+        const double *x = t->y[n->inputs[0]] + at;
+        double *y = t->y[i] + at, *dy = t->dy[i] + at, *dx = t->dy[n->inputs[0]] + at;
+        double mean = 0, variance = 0, inverse, sum = 0, along = 0;
+
+        for (k = 0; k < all; k++) mean += x[k] / (double)all;
+        for (k = 0; k < all; k++) variance += (x[k] - mean) * (x[k] - mean) / (double)all;
+        inverse = 1.0 / sqrt(variance + t->net->norm_epsilon);
+        for (k = 0; k < all; k++) {
+            const int64_t c = channel + k / pixels;
+            const double v = (x[k] - mean) * inverse * scale[c] + shift[c];
+
+            if (!backward) {
+                if (n->relu) naive_near_kink(t, v);
+                y[k] = n->relu && v < 0 ? 0 : v;
+                continue;
+            }
+            if (n->relu && y[k] <= 0) dy[k] = 0;
+            naive_gradient(t, n->weight)[c] += dy[k] * (x[k] - mean) * inverse;
+            naive_gradient(t, n->bias)[c] += dy[k];
+            sum += scale[c] * dy[k];
+            along += scale[c] * dy[k] * (x[k] - mean) * inverse;
+        }
+        for (k = 0; k < all && backward; k++) {
+            const double unit = (x[k] - mean) * inverse;
+            dx[k] += inverse * (scale[channel + k / pixels] * dy[k] - (sum + unit * along) / (double)all);
+        }
+    }
+}
+
+static inline void naive_bias(naive *t, int i, int backward)
+{
+    const sslcv__node *n = &t->nodes[i];
+    const int64_t *s = t->shape[i], pixels = s[2] * s[3], count = naive_count(s);
+    int64_t k;
+
+    for (k = 0; k < count; k++) {
+        const int64_t c = k / pixels % s[1];
+        const double v = t->y[n->inputs[0]][k] + naive_value(t, n->bias)[c];
+
+        if (backward) {
+            const double d = n->relu && v <= 0 ? 0 : t->dy[i][k];
+            naive_gradient(t, n->bias)[c] += d;
+            t->dy[n->inputs[0]][k] += d;
+        } else {
+            if (n->relu) naive_near_kink(t, v);
+            t->y[i][k] = n->relu && v < 0 ? 0 : v;
+        }
+    }
+}
+
 /* ---- pooling ---- */
 
 /* The place of the maximum under the window; the first of equals. */
@@ -344,7 +405,7 @@ static inline void naive_shape(naive *t, int i, const int64_t *input)
         s[2] = (in[2] + 2 * n->padding - n->kernel) / n->stride + 1;
         s[3] = (in[3] + 2 * n->padding - n->kernel) / n->stride + 1;
     }
-    if (n->kind == SSLCV__NODE_MEAN) s[2] = s[3] = 1;
+    if (n->kind == SSLCV__NODE_MEAN || n->kind == SSLCV__NODE_FLATTEN) s[2] = s[3] = 1;
 }
 
 static inline void naive_forward(naive *t, const int64_t input[4], const double *x)
@@ -382,12 +443,15 @@ static inline void naive_forward(naive *t, const int64_t input[4], const double 
                 t->y[i][k] = a[k] > 0 ? a[k] : 0;
             }
             break;
-        case SSLCV__NODE_ADD_RELU:
+        case SSLCV__NODE_ADD:
             for (k = 0; k < count; k++) {
-                naive_near_kink(t, a[k] + b[k]);
-                t->y[i][k] = a[k] + b[k] > 0 ? a[k] + b[k] : 0;
+                if (n->relu) naive_near_kink(t, a[k] + b[k]);
+                t->y[i][k] = n->relu && a[k] + b[k] < 0 ? 0 : a[k] + b[k];
             }
             break;
+        case SSLCV__NODE_GROUP_NORM: naive_group_norm(t, i, 0); break;
+        case SSLCV__NODE_BIAS: naive_bias(t, i, 0); break;
+        case SSLCV__NODE_FLATTEN: memcpy(t->y[i], a, (size_t)count * sizeof *a); break;
         case SSLCV__NODE_MAX_POOL: naive_max_pool(t, i, 0); break;
         case SSLCV__NODE_MEAN: {
             const int64_t pixels = t->shape[n->inputs[0]][2] * t->shape[n->inputs[0]][3];
@@ -424,9 +488,14 @@ static inline void naive_backward(naive *t, const double *diff_output)
         case SSLCV__NODE_RELU:
             for (k = 0; k < count; k++) da[k] += t->y[i][k] > 0 ? t->dy[i][k] : 0;
             break;
-        case SSLCV__NODE_ADD_RELU:
+        case SSLCV__NODE_GROUP_NORM: naive_group_norm(t, i, 1); break;
+        case SSLCV__NODE_BIAS: naive_bias(t, i, 1); break;
+        case SSLCV__NODE_FLATTEN:
+            for (k = 0; k < count; k++) da[k] += t->dy[i][k];
+            break;
+        case SSLCV__NODE_ADD:
             for (k = 0; k < count; k++) {
-                const double d = t->y[i][k] > 0 ? t->dy[i][k] : 0;
+                const double d = !n->relu || t->y[i][k] > 0 ? t->dy[i][k] : 0;
                 da[k] += d;
                 db[k] += d;
             }

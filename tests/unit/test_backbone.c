@@ -210,7 +210,11 @@ START_TEST(bad_options_are_named)
     FAILS(sslcv_backbone_create(context, &options, &backbone), SSLCV_ERR_INVALID_ARGUMENT, text);                      \
     ck_assert_ptr_null(backbone)
     BAD(architecture, 9, "backbone.architecture is 9");
-    BAD(stem, 2, "backbone.stem is 2");
+    BAD(stem, 3, "backbone.stem is 3");
+    BAD(norm, 4, "backbone.norm is 4");
+    BAD(num_stages, 6, "backbone.num_stages is 6; must be 0 .. 5");
+    BAD(project_all, 2, "backbone.project_all is 2");
+    BAD(preactivation, -1, "backbone.preactivation is -1");
     BAD(channels, 17, "backbone.channels is 17; must be 1 .. 16");
     BAD(channels, 0, "backbone.channels is 0");
     BAD(width, NAN, "backbone.width is nan");
