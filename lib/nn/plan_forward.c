@@ -118,8 +118,7 @@ end:
 static sslcv_status measure(build *b)
 {
     const int by_sample = b->node->kind == SSLCV__NODE_GROUP_NORM;
-    const int64_t count =
-        by_sample ? b->value->shape[0] * b->node->groups : b->plan->key.groups * b->node->channels;
+    const int64_t count = by_sample ? b->value->shape[0] * b->node->groups : b->plan->key.groups * b->node->channels;
     const int64_t bytes = count * (int64_t)sizeof(float);
     sslcv_status status;
 
