@@ -6,10 +6,11 @@
  *     options.dataset = dataset;
  *     options.preset = "cifar";
  *     options.settings = "temperature=0.2 epochs=100";
- *     sslcv_method_create(context, "simclr", &options, &trainer);
+ *     sslcv_method_create(context, "moco-v2", &options, &trainer);
  *     sslcv_trainer_run(trainer, 0);
  *
- * Names: "simclr", "supervised".
+ * Names: "simclr", "moco-v1", "moco-v2", "byol", "simsiam", "swav", "barlow-twins", "vicreg", "dino", "supervised".
+ * docs/methods/ has a page for each: what it is, its branches, its settings and where their defaults come from.
  */
 #ifndef SSLCV_METHOD_H
 #define SSLCV_METHOD_H
@@ -82,8 +83,9 @@ SSLCV_API sslcv_status sslcv_method_options_init(sslcv_method_options *options, 
  * @param method  Name.
  * @param options Not NULL; texts are copied.
  * @param trainer Out: owned.
- * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such method, preset or setting; the message lists them); SSLCV_ERR_LIMIT
- *         (settings that contradict the data set: a batch larger than it, no labels to learn from).
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such method, preset or setting; the message lists them; or an augmenter
+ *         with fewer views than the method takes); SSLCV_ERR_LIMIT (settings that contradict each other or the data
+ *         set: a queue that does not hold a batch, more crops than views, no labels to learn from).
  * @threads Any.
  * @since   0.1
  */

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const sslcv__method *const methods[] = {&sslcv__method_simclr, &sslcv__method_supervised};
+static const sslcv__method *const methods[] = {
+    &sslcv__method_simclr,  &sslcv__method_moco_v1,   &sslcv__method_moco_v2,      &sslcv__method_byol,
+    &sslcv__method_simsiam, &sslcv__method_swav,      &sslcv__method_barlow_twins, &sslcv__method_vicreg,
+    &sslcv__method_dino,    &sslcv__method_supervised};
 static const char *const presets[SSLCV__NUM_PRESETS] = {"cifar", "imagenet"};
 enum { NUM_METHODS = sizeof methods / sizeof methods[0] };
 
@@ -112,6 +115,7 @@ sslcv_status sslcv_method_create(sslcv_context *context, const char *method, con
                                  sslcv_trainer **trainer)
 {
     sslcv_method_options o = defaults;
+    sslcv__recipe recipe = {0};
     sslcv__settings settings;
     const sslcv__method *found;
     int32_t preset;
@@ -124,7 +128,11 @@ sslcv_status sslcv_method_create(sslcv_context *context, const char *method, con
     SSLCV__TRY(find(method, o.preset, &found, &preset));
     SSLCV__TRY(check_options(context, &o));
     SSLCV__TRY(sslcv__settings_read(found, preset, o.settings, &settings));
-    SSLCV__TRY(found->create(context, &o, &settings, trainer));
+    SSLCV__TRY(sslcv__recipe_begin(context, &o, &settings, &recipe));
+    SSLCV__TRY(found->compose(&recipe));
+    *trainer = recipe.trainer;
+    recipe.trainer = NULL;
 end:
+    sslcv__recipe_free(&recipe);
     return status;
 }

@@ -3,7 +3,7 @@
  *
  *     method.c    the public calls
  *     settings.c  "name=value" texts against a table
- *     parts.c     what recipes share: the backbone, the trainer
+ *     parts.c     what recipes share: networks, optimizer, schedules, the trainer
  *     simclr.c    one recipe a file ...
  */
 #ifndef SSLCV__METHOD_H
@@ -36,15 +36,24 @@ typedef struct sslcv__settings {
     } values[SSLCV__MAX_SETTINGS];
 } sslcv__settings;
 
+struct sslcv__recipe;
+
 typedef struct sslcv__method {
     const char           *name;
     const sslcv__setting *settings;
     int64_t               num_settings;
-    sslcv_status (*create)(sslcv_context *context, const sslcv_method_options *options,
-                           const sslcv__settings *settings, sslcv_trainer **out);
+    sslcv_status (*compose)(struct sslcv__recipe *recipe); /* after sslcv__recipe_begin(); makes recipe->trainer */
 } sslcv__method;
 
 extern const sslcv__method sslcv__method_simclr;
+extern const sslcv__method sslcv__method_moco_v1;
+extern const sslcv__method sslcv__method_moco_v2;
+extern const sslcv__method sslcv__method_byol;
+extern const sslcv__method sslcv__method_simsiam;
+extern const sslcv__method sslcv__method_swav;
+extern const sslcv__method sslcv__method_barlow_twins;
+extern const sslcv__method sslcv__method_vicreg;
+extern const sslcv__method sslcv__method_dino;
 extern const sslcv__method sslcv__method_supervised;
 
 /* ---- settings.c ---- */
@@ -71,40 +80,92 @@ sslcv_status sslcv__settings_refuse(const sslcv__settings *settings, const char 
 
 /* ---- parts.c ---- */
 
-/** What a recipe is made of; handles are references. */
+enum { SSLCV__RECIPE_HEADS = 4, SSLCV__RECIPE_VIEWS = 64, SSLCV__RECIPE_BACKBONE = -1 };
+
+/** Parts of a recipe that draw: the k of sslcv__recipe_seed(). */
+enum { SSLCV__SEED_BACKBONE = 0, SSLCV__SEED_HEAD = 1, SSLCV__SEED_RUN = 2, SSLCV__SEED_HEADS = 3, SSLCV__SEED_LOSS = 16 };
+
+/**
+ * A recipe in the making. sslcv_method_create() begins it, the method composes, and what is left is freed again.
+ *
+ *     begin      run and learning_rate, from the settings that all recipes have
+ *     compose    loss, optimizer, rate, augmenter, backbone, heads: in any order, but what fails soonest first
+ *                then the trainer, its branches and losses
+ */
 typedef struct sslcv__recipe {
-    sslcv_backbone  *backbone;
-    sslcv_head      *head;
-    sslcv_loss      *loss;
-    sslcv_augmenter *augmenter;
-    sslcv_optimizer *optimizer;
-    sslcv_trainer   *trainer;
-    int64_t          feature_dim;
-    int64_t          batch, epochs;
-    double           learning_rate; /* as set, not yet scaled */
+    sslcv_context              *context; /* this and the next two are borrowed */
+    const sslcv_method_options *options;
+    const sslcv__settings      *settings;
+    int32_t                     is_cifar;      /* the preset; else "imagenet" */
+    int32_t                     reserved;
+    sslcv_trainer_options       run;           /* of the trainer; a recipe may set more before it makes one */
+    sslcv_schedule              rate, decay, ema; /* where run points */
+    double                      learning_rate; /* as set, not yet scaled */
+    int64_t                     feature_dim;   /* of the backbone */
+    int64_t                     num_views;     /* of the augmenter; 0: there is none */
+    int64_t                     views[SSLCV__RECIPE_VIEWS]; /* 0, 1 .. */
+    sslcv_backbone             *backbone;      /* from here on references */
+    sslcv_head                 *heads[SSLCV__RECIPE_HEADS];
+    sslcv_loss                 *loss;
+    sslcv_augmenter            *augmenter;
+    sslcv_optimizer            *optimizer;
+    sslcv_trainer              *trainer;
 } sslcv__recipe;
 
+sslcv_status sslcv__recipe_begin(sslcv_context *context, const sslcv_method_options *options,
+                                 const sslcv__settings *settings, sslcv__recipe *recipe);
 void sslcv__recipe_free(sslcv__recipe *recipe);
 
 /** The seed of the k-th part of a recipe: 0 stays 0, which draws from the context. */
 uint64_t sslcv__recipe_seed(const sslcv_method_options *options, uint64_t k);
 
-/** Batch, epochs, learning rate: the settings that all recipes have. First, as what is wrong is then soon told. */
-sslcv_status sslcv__recipe_begin(const sslcv__settings *settings, sslcv__recipe *recipe);
-
-/** The host's backbone, or a new one. */
-sslcv_status sslcv__recipe_backbone(sslcv_context *context, const sslcv_method_options *options,
-                                    const sslcv__settings *settings, int32_t zero_init_residual,
-                                    sslcv__recipe *recipe);
+/** Steps of an epoch: whole batches of the data set, or as set. */
+sslcv_status sslcv__recipe_epoch_steps(const sslcv__recipe *recipe, int64_t *steps);
 
 /** The host's augmenter, or one with the views of a preset of augment.h; none without data set. */
-sslcv_status sslcv__recipe_augment(sslcv_context *context, const sslcv_method_options *options,
-                                   const sslcv__settings *settings, const char *preset, sslcv__recipe *recipe);
+sslcv_status sslcv__recipe_augment(sslcv__recipe *recipe, const char *cifar, const char *imagenet);
 
-/** The trainer around the optimizer, and one branch: these views, through backbone and head, to the loss. */
-sslcv_status sslcv__recipe_finish(sslcv_context *context, const sslcv_method_options *options,
-                                  const sslcv__settings *settings, const sslcv_schedule *learning_rate,
-                                  int64_t num_views, sslcv__recipe *recipe);
+/** Views that take part, "crops" of them; 0: all that there are, or without an augmenter the preset's number. */
+sslcv_status sslcv__recipe_crops(const sslcv__recipe *recipe, int64_t cifar, int64_t imagenet, int64_t *crops);
+
+/** The host's backbone, or a new one. */
+sslcv_status sslcv__recipe_backbone(sslcv__recipe *recipe, int32_t zero_init_residual);
+
+/** Defaults, from the features to "hidden_dim" and "out_dim" as set. */
+sslcv_status sslcv__recipe_mlp_options(const sslcv__recipe *recipe, sslcv_mlp_options *mlp);
+sslcv_status sslcv__recipe_head_layers(const sslcv__recipe *recipe, sslcv_mlp_options *mlp);
+
+/** heads[slot], with the seed of that slot. */
+sslcv_status sslcv__recipe_mlp(sslcv__recipe *recipe, sslcv_mlp_options *mlp, int64_t slot);
+
+/** The optimizer, with "weight_decay" and, but for Adam, "momentum" as set. */
+sslcv_status sslcv__recipe_optimizer(sslcv__recipe *recipe, sslcv_optimizer_options *optimizer);
+
+/** Put tensors of heads[slot], or with SSLCV__RECIPE_BACKBONE of that, into a group of their own. */
+sslcv_status sslcv__recipe_group(sslcv__recipe *recipe, int64_t slot, int32_t roles,
+                                 const sslcv_optimizer_group *group);
+
+/** rate: learning_rate, for so many images a step (0: for any number), after "warmup_epochs". */
+sslcv_status sslcv__recipe_rate(sslcv__recipe *recipe, int32_t kind, int64_t images);
+
+/** The share "end_rate" of the rate is left at the end. */
+sslcv_status sslcv__recipe_end_rate(sslcv__recipe *recipe);
+
+/** Momentum copies: ema is "ema_momentum"; or, where the table has "ema_schedule" and that is cosine, rises to 1. */
+sslcv_status sslcv__recipe_ema(sslcv__recipe *recipe, int32_t when);
+
+/** The trainer, without branches. */
+sslcv_status sslcv__recipe_trainer(sslcv__recipe *recipe);
+
+/**
+ * Set a branch: num_views views from first_view on, through the backbone and the first num_heads heads. To be changed,
+ * and then added by sslcv_trainer_add_branch().
+ */
+sslcv_status sslcv__recipe_branch(sslcv__recipe *recipe, int64_t first_view, int64_t num_views, int64_t num_heads,
+                                  sslcv_branch *branch);
+
+/** The trainer, one branch of the first views through backbone and first head, and the loss on that. */
+sslcv_status sslcv__recipe_finish(sslcv__recipe *recipe, int64_t num_views, int32_t grouping);
 
 /** Rows that recipes have in common. Defaults of the two presets in turn. */
 #define SSLCV__SETTINGS_COMMON(cifar, imagenet)                                                                        \

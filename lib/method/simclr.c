@@ -25,80 +25,59 @@ static const sslcv__setting settings_table[] = {
     SSLCV__SETTINGS_COMMON("resnet18", "resnet50")};
 
 /* Every layer is followed by batch norm, so none has a bias; the authors' last norm has a scale only. */
-static sslcv_status make_head(sslcv_context *context, const sslcv_method_options *options,
-                              const sslcv__settings *settings, sslcv__recipe *recipe)
+static sslcv_status make_projection(sslcv__recipe *recipe)
 {
     sslcv_mlp_options o;
-    int64_t layers;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv_mlp_options_init(&o, sizeof o));
-    o.in_dim = recipe->feature_dim;
-    SSLCV__TRY(sslcv__settings_integer(settings, "hidden_dim", 0, INT32_MAX, &o.hidden_dim));
-    SSLCV__TRY(sslcv__settings_integer(settings, "out_dim", 1, INT32_MAX, &o.out_dim));
-    SSLCV__TRY(sslcv__settings_integer(settings, "head_layers", 1, 16, &layers));
-    o.num_layers = (int32_t)layers;
+    SSLCV__TRY(sslcv__recipe_mlp_options(recipe, &o));
+    SSLCV__TRY(sslcv__recipe_head_layers(recipe, &o));
     o.bias = o.last_bias = 0;
-    o.last_norm = settings->preset == SSLCV__PRESET_CIFAR ? SSLCV_LAST_NORM_BATCH : SSLCV_LAST_NORM_NO_SHIFT;
-    o.seed = sslcv__recipe_seed(options, 1);
-    SSLCV__TRY(sslcv_head_create_mlp(context, &o, &recipe->head));
+    o.last_norm = recipe->is_cifar ? SSLCV_LAST_NORM_BATCH : SSLCV_LAST_NORM_NO_SHIFT;
+    SSLCV__TRY(sslcv__recipe_mlp(recipe, &o, 0));
 end:
     return status;
 }
 
-static sslcv_status make_loss(sslcv_context *context, const sslcv__settings *settings, sslcv__recipe *recipe)
+static sslcv_status make_loss(sslcv__recipe *recipe)
 {
     sslcv_info_nce_options o;
     sslcv_status status;
 
     SSLCV__TRY(sslcv_info_nce_options_init(&o, sizeof o));
-    SSLCV__TRY(sslcv__settings_real(settings, "temperature", 1e-6, 1e6, &o.temperature));
-    SSLCV__TRY(sslcv_loss_create_info_nce(context, &o, &recipe->loss));
+    SSLCV__TRY(sslcv__settings_real(recipe->settings, "temperature", 1e-6, 1e6, &o.temperature));
+    SSLCV__TRY(sslcv_loss_create_info_nce(recipe->context, &o, &recipe->loss));
 end:
     return status;
 }
 
-static sslcv_status make_optimizer(sslcv_context *context, const sslcv__settings *settings, sslcv__recipe *recipe,
-                                   sslcv_schedule *learning_rate)
+static sslcv_status make_optimizer(sslcv__recipe *recipe)
 {
-    const int is_cifar = settings->preset == SSLCV__PRESET_CIFAR;
-    const double rate = recipe->learning_rate * (double)recipe->batch / (is_cifar ? 128.0 : 256.0);
+    const int32_t kind = recipe->is_cifar ? SSLCV_OPTIMIZER_SGD : SSLCV_OPTIMIZER_LARS_CLASSIC;
     sslcv_optimizer_options o;
     sslcv_status status;
 
-    SSLCV__TRY(
-        sslcv_optimizer_options_init(&o, sizeof o, is_cifar ? SSLCV_OPTIMIZER_SGD : SSLCV_OPTIMIZER_LARS_CLASSIC));
-    SSLCV__TRY(sslcv__settings_real(settings, "momentum", 0.0, 1.0, &o.momentum));
-    SSLCV__TRY(sslcv__settings_real(settings, "weight_decay", 0.0, 1e6, &o.weight_decay));
-    SSLCV__TRY(sslcv_optimizer_create(context, &o, &recipe->optimizer));
-    SSLCV__TRY(sslcv_schedule_init(learning_rate, sizeof *learning_rate, SSLCV_SCHEDULE_COSINE, rate));
-    SSLCV__TRY(sslcv__settings_real(settings, "warmup_epochs", 0.0, 1e6, &learning_rate->warmup_epochs));
-    learning_rate->by_epoch = is_cifar;
+    SSLCV__TRY(sslcv_optimizer_options_init(&o, sizeof o, kind));
+    SSLCV__TRY(sslcv__recipe_optimizer(recipe, &o));
+    SSLCV__TRY(sslcv__recipe_rate(recipe, SSLCV_SCHEDULE_COSINE, recipe->is_cifar ? 128 : 256));
+    recipe->rate.by_epoch = recipe->is_cifar;
 end:
     return status;
 }
 
-static sslcv_status create(sslcv_context *context, const sslcv_method_options *options, const sslcv__settings *settings,
-                           sslcv_trainer **out)
+static sslcv_status compose(sslcv__recipe *recipe)
 {
-    const int is_cifar = settings->preset == SSLCV__PRESET_CIFAR;
-    sslcv__recipe recipe = {0};
-    sslcv_schedule learning_rate;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__recipe_begin(settings, &recipe));
-    SSLCV__TRY(make_loss(context, settings, &recipe));
-    SSLCV__TRY(make_optimizer(context, settings, &recipe, &learning_rate));
-    SSLCV__TRY(sslcv__recipe_augment(context, options, settings, is_cifar ? "simclr-cifar" : "simclr", &recipe));
-    SSLCV__TRY(sslcv__recipe_backbone(context, options, settings, !is_cifar, &recipe));
-    SSLCV__TRY(make_head(context, options, settings, &recipe));
-    SSLCV__TRY(sslcv__recipe_finish(context, options, settings, &learning_rate, 2, &recipe));
-    *out = recipe.trainer;
-    recipe.trainer = NULL;
+    SSLCV__TRY(make_loss(recipe));
+    SSLCV__TRY(make_optimizer(recipe));
+    SSLCV__TRY(sslcv__recipe_augment(recipe, "simclr-cifar", "simclr"));
+    SSLCV__TRY(sslcv__recipe_backbone(recipe, !recipe->is_cifar));
+    SSLCV__TRY(make_projection(recipe));
+    SSLCV__TRY(sslcv__recipe_finish(recipe, 2, SSLCV_GROUPING_JOINED));
 end:
-    sslcv__recipe_free(&recipe);
     return status;
 }
 
 const sslcv__method sslcv__method_simclr = {"simclr", settings_table,
-                                            (int64_t)(sizeof settings_table / sizeof settings_table[0]), create};
+                                            (int64_t)(sizeof settings_table / sizeof settings_table[0]), compose};

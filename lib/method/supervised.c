@@ -21,13 +21,13 @@ static const sslcv__setting settings_table[] = {
     {"classes", {"0", "0"}, "0: as the data set has"},
     SSLCV__SETTINGS_COMMON("resnet18", "resnet50")};
 
-static sslcv_status choose_classes(const sslcv_method_options *options, const sslcv__settings *settings,
-                                   int64_t *classes)
+static sslcv_status choose_classes(const sslcv__recipe *recipe, int64_t *classes)
 {
+    const sslcv_method_options *options = recipe->options;
     sslcv_dataset_info info;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__settings_integer(settings, "classes", 0, INT32_MAX, classes));
+    SSLCV__TRY(sslcv__settings_integer(recipe->settings, "classes", 0, INT32_MAX, classes));
     info.struct_size = sizeof info;
     info.num_classes = 0;
     if (options->dataset) SSLCV__TRY(sslcv_dataset_get_info(options->dataset, &info));
@@ -47,8 +47,7 @@ end:
     return status;
 }
 
-static sslcv_status make_head(sslcv_context *context, const sslcv_method_options *options, int64_t classes,
-                              sslcv__recipe *recipe)
+static sslcv_status make_classifier(sslcv__recipe *recipe, int64_t classes)
 {
     sslcv_mlp_options o;
     sslcv_status status;
@@ -57,69 +56,45 @@ static sslcv_status make_head(sslcv_context *context, const sslcv_method_options
     o.num_layers = 1;
     o.in_dim = recipe->feature_dim;
     o.out_dim = classes;
-    o.seed = sslcv__recipe_seed(options, 1);
-    SSLCV__TRY(sslcv_head_create_mlp(context, &o, &recipe->head));
+    SSLCV__TRY(sslcv__recipe_mlp(recipe, &o, 0));
 end:
     return status;
 }
 
-static sslcv_status make_schedule(const sslcv__settings *settings, const sslcv__recipe *recipe,
-                                  sslcv_schedule *schedule)
+static sslcv_status make_optimizer(sslcv__recipe *recipe)
 {
-    const int is_cifar = settings->preset == SSLCV__PRESET_CIFAR;
-    const double rate = recipe->learning_rate * (double)recipe->batch / (is_cifar ? 128.0 : 256.0);
+    const int32_t kind = recipe->is_cifar ? SSLCV_SCHEDULE_COSINE : SSLCV_SCHEDULE_STEPS;
+    sslcv_optimizer_options o;
     sslcv_status status;
 
-    SSLCV__TRY(
-        sslcv_schedule_init(schedule, sizeof *schedule, is_cifar ? SSLCV_SCHEDULE_COSINE : SSLCV_SCHEDULE_STEPS, rate));
-    SSLCV__TRY(sslcv__settings_real(settings, "warmup_epochs", 0.0, 1e6, &schedule->warmup_epochs));
-    schedule->by_epoch = is_cifar;
-    if (!is_cifar) {
-        schedule->num_milestones = 2;
-        schedule->milestones[0] = (double)recipe->epochs / 3.0;
-        schedule->milestones[1] = 2.0 * (double)recipe->epochs / 3.0;
+    SSLCV__TRY(sslcv_optimizer_options_init(&o, sizeof o, SSLCV_OPTIMIZER_SGD));
+    SSLCV__TRY(sslcv__recipe_optimizer(recipe, &o));
+    SSLCV__TRY(sslcv__recipe_rate(recipe, kind, recipe->is_cifar ? 128 : 256));
+    recipe->rate.by_epoch = recipe->is_cifar;
+    if (!recipe->is_cifar) {
+        recipe->rate.num_milestones = 2;
+        recipe->rate.milestones[0] = (double)recipe->run.epochs / 3.0;
+        recipe->rate.milestones[1] = 2.0 * (double)recipe->run.epochs / 3.0;
     }
 end:
     return status;
 }
 
-static sslcv_status make_optimizer(sslcv_context *context, const sslcv__settings *settings, sslcv__recipe *recipe)
+static sslcv_status compose(sslcv__recipe *recipe)
 {
-    sslcv_optimizer_options o;
-    sslcv_status status;
-
-    SSLCV__TRY(sslcv_optimizer_options_init(&o, sizeof o, SSLCV_OPTIMIZER_SGD));
-    SSLCV__TRY(sslcv__settings_real(settings, "momentum", 0.0, 1.0, &o.momentum));
-    SSLCV__TRY(sslcv__settings_real(settings, "weight_decay", 0.0, 1e6, &o.weight_decay));
-    SSLCV__TRY(sslcv_optimizer_create(context, &o, &recipe->optimizer));
-end:
-    return status;
-}
-
-static sslcv_status create(sslcv_context *context, const sslcv_method_options *options, const sslcv__settings *settings,
-                           sslcv_trainer **out)
-{
-    const int is_cifar = settings->preset == SSLCV__PRESET_CIFAR;
-    sslcv__recipe recipe = {0};
-    sslcv_schedule learning_rate;
     int64_t classes;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__recipe_begin(settings, &recipe));
-    SSLCV__TRY(choose_classes(options, settings, &classes));
-    SSLCV__TRY(sslcv_loss_create_cross_entropy(context, NULL, &recipe.loss));
-    SSLCV__TRY(make_optimizer(context, settings, &recipe));
-    SSLCV__TRY(make_schedule(settings, &recipe, &learning_rate));
-    SSLCV__TRY(sslcv__recipe_augment(context, options, settings, is_cifar ? "finetune-cifar" : "finetune", &recipe));
-    SSLCV__TRY(sslcv__recipe_backbone(context, options, settings, 0, &recipe));
-    SSLCV__TRY(make_head(context, options, classes, &recipe));
-    SSLCV__TRY(sslcv__recipe_finish(context, options, settings, &learning_rate, 1, &recipe));
-    *out = recipe.trainer;
-    recipe.trainer = NULL;
+    SSLCV__TRY(choose_classes(recipe, &classes));
+    SSLCV__TRY(sslcv_loss_create_cross_entropy(recipe->context, NULL, &recipe->loss));
+    SSLCV__TRY(make_optimizer(recipe));
+    SSLCV__TRY(sslcv__recipe_augment(recipe, "finetune-cifar", "finetune"));
+    SSLCV__TRY(sslcv__recipe_backbone(recipe, 0));
+    SSLCV__TRY(make_classifier(recipe, classes));
+    SSLCV__TRY(sslcv__recipe_finish(recipe, 1, SSLCV_GROUPING_JOINED));
 end:
-    sslcv__recipe_free(&recipe);
     return status;
 }
 
 const sslcv__method sslcv__method_supervised = {"supervised", settings_table,
-                                                (int64_t)(sizeof settings_table / sizeof settings_table[0]), create};
+                                                (int64_t)(sizeof settings_table / sizeof settings_table[0]), compose};
