@@ -34,6 +34,9 @@ sslcv_status sslcv__op_bind(sslcv__op *op, sslcv__arg arg, void *memory)
 
 sslcv_status sslcv__op_run(sslcv__op *op)
 {
+    if (op->clears_scratchpad && op->memory[SSLCV__SCRATCHPAD]) {
+        memset(op->memory[SSLCV__SCRATCHPAD], 0, (size_t)sslcv__op_bytes(op, SSLCV__SCRATCHPAD));
+    }
     return op->kind->run(op);
 }
 

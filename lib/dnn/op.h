@@ -20,6 +20,8 @@ struct sslcv__op {
     const sslcv__op_kind *kind;
     sslcv__layout *layouts[SSLCV__ARG_COUNT];
     void *memory[SSLCV__ARG_COUNT];
+    int32_t clears_scratchpad; /* 1: before each run */
+    int32_t reserved;
     char implementation[SSLCV__IMPLEMENTATION_SIZE];
 };
 

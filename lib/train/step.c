@@ -14,6 +14,7 @@
 #include "core/options.h"
 #include "core/tensor.h"
 #include "data/loader.h"
+#include "loss/loss.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -118,7 +119,8 @@ static sslcv_status note_loss(sslcv_trainer *trainer, int64_t index)
 
     snprintf(name, sizeof name, "loss.%lld", (long long)index);
     status = sslcv__metric_note(trainer, name, criterion->value);
-    for (i = 0; status == SSLCV_OK && sslcv_loss_get_metric(criterion->loss, i, &metric, &value) == SSLCV_OK; i++) {
+    for (i = 0; i < criterion->loss->kind->num_metrics && status == SSLCV_OK; i++) {
+        sslcv_loss_get_metric(criterion->loss, i, &metric, &value);
         snprintf(name, sizeof name, "loss.%lld.%s", (long long)index, metric);
         status = sslcv__metric_note(trainer, name, value);
     }

@@ -434,6 +434,21 @@ START_TEST(test_metrics)
 }
 END_TEST
 
+/* A success leaves the thread's last message alone. */
+START_TEST(test_success_says_nothing)
+{
+    double losses[2];
+    sslcv_loss *loss;
+    rig r;
+
+    make_simclr(&r, &plain);
+    FAILS(sslcv_trainer_get_loss(r.trainer, 9, &loss), SSLCV_ERR_NOT_FOUND, "index is 9");
+    steps(&r, 2, losses);
+    ck_assert_ptr_nonnull(strstr(sslcv_last_error(), "index is 9"));
+    free_rig(&r);
+}
+END_TEST
+
 START_TEST(test_progress)
 {
     sslcv_progress progress;
@@ -582,6 +597,7 @@ int main(void)
     tcase_add_test(tests, test_two_threads);
     tcase_add_test(tests, test_metrics);
     tcase_add_test(tests, test_progress);
+    tcase_add_test(tests, test_success_says_nothing);
     tcase_add_test(tests, test_memory);
     tcase_add_test(tests, test_out_of_memory);
     suite_add_tcase(suite, tests);
