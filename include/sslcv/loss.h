@@ -154,11 +154,13 @@ SSLCV_API sslcv_status sslcv_loss_get_state(sslcv_loss *loss, sslcv_state **stat
 SSLCV_API sslcv_status sslcv_loss_call_init(sslcv_loss_call *call, size_t struct_size);
 
 /**
- * Tell the loss that an epoch begins: custom losses move their schedules. Trainers do this themselves.
+ * Tell the loss that an epoch begins: "cluster" re-clusters, custom losses move their schedules. Trainers do this
+ * themselves.
  *
  * @param loss  Not NULL.
  * @param epoch From 0; asking twice for the same epoch does nothing.
- * @return SSLCV_OK; SSLCV_ERR_CANCELLED (custom).
+ * @return SSLCV_OK; SSLCV_ERR_STATE ("cluster" that remembers fewer samples than it has prototypes);
+ *         SSLCV_ERR_CANCELLED (custom, cluster).
  * @threads One thread at a time per loss.
  * @since   0.1
  */

@@ -275,7 +275,8 @@ SSLCV_API sslcv_status sslcv_trainer_add_hook(sslcv_trainer *trainer, const sslc
  * @param progress NULL, or in: struct_size; out: the rest.
  * @return SSLCV_OK; SSLCV_ERR_NUMERIC (loss or gradient not finite: no parameter, running statistic or optimizer slot
  *         has changed; the batch counts as a step, the next call takes the next one; with BEFORE_FORWARD, momentum
- *         copies have followed, and the next step does not make them follow again: so after any failure);
+ *         copies have followed, and the next step does not make them follow again: so after any failure. A queue or
+ *         bank may have remembered the batch, where its loss was computed before the failure);
  *         SSLCV_ERR_STATE (no loss yet; no data set; all epochs done; inside a hook);
  *         SSLCV_ERR_LIMIT (a batch too small for batch norm or the loss; or nothing fits memory_budget);
  *         SSLCV_ERR_IO, SSLCV_ERR_FORMAT (data set; the next call asks for the same batch again);
