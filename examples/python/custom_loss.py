@@ -74,7 +74,7 @@ class LossCallbacks(c.Structure):
 class OptimizerOptions(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("kind", i32), ("nesterov", i32), ("momentum", f64),
                 ("weight_decay", f64), ("beta1", f64), ("beta2", f64), ("epsilon", f64), ("trust", f64),
-                ("clip_norm", f64), ("decay_roles", i32), ("adapt_roles", i32), ("trust_clip", i32), ("reserved", i32)]
+                ("clip_norm", f64), ("decay_roles", i32), ("adapt_roles", i32), ("trust_clip", i32), ("clip_each", i32)]
 
 
 def declare(name, *argtypes, result=i32):

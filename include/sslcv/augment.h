@@ -94,7 +94,28 @@ enum sslcv_transform_kind {
     SSLCV_TRANSFORM_PATCHES = 21,
     /** callbacks; count, height, width: result's shape, 0 (default) as before; probability (1), which must be 1 where
         the shape changes. */
-    SSLCV_TRANSFORM_CUSTOM = 22
+    SSLCV_TRANSFORM_CUSTOM = 22,
+    /** A pixel is what lies f y, or f x, to its right, or below it, with f min .. max (-.3, .3); interpolation
+        (bilinear) or nearest; probability (1). So for the next three. 0 where nothing lies. */
+    SSLCV_TRANSFORM_SHEAR_X = 23,
+    SSLCV_TRANSFORM_SHEAR_Y = 24,
+    /** Whole pixels: min .. max (-150/331, 150/331) of the width, or of the height, left or up. */
+    SSLCV_TRANSFORM_TRANSLATE_X = 25,
+    SSLCV_TRANSFORM_TRANSLATE_Y = 26,
+    SSLCV_TRANSFORM_ROTATE      = 27, /* counter-clockwise about the middle by min .. max degrees (-30, 30) */
+    /** All bytes of each channel equally often, as near as whole levels allow; probability (1). Images of fewer than
+        256 pixels stay as they are, but for rounding to bytes. */
+    SSLCV_TRANSFORM_EQUALIZE = 28,
+    /** count (2) of AutoAugment's 14 operations, each as likely, one after the other: shears, translations, rotation
+        (nearest), autocontrast, invert, equalise, solarise, posterise, contrast, saturation, brightness, sharpness, in
+        their whole ranges; probability (1). 1 or 3 channels. */
+    SSLCV_TRANSFORM_AUTOAUGMENT = 29,
+    /** Control points a quarter of a side apart move by normal shifts of deviation min .. max (.15, .15) of that
+        distance, and the image follows; bilinear, mirrored about edge pixels; probability (1). */
+    SSLCV_TRANSFORM_ELASTIC = 30,
+    /** A smooth random curve for each channel from U(-.1, .1) at 0 to U(.9, 1.1) at 1 with slopes about .5 .. 2,
+        clipped to [0, 1]; probability (1). */
+    SSLCV_TRANSFORM_TONE_CURVE = 31
 };
 
 /**
@@ -245,6 +266,8 @@ SSLCV_API sslcv_status sslcv_augmenter_add(sslcv_augmenter *augmenter, int64_t v
  *                     autocontrast, then grey .2, flip (224). 1: crop of at least .6 to 255/224 of size, 9 patches (64)
  *                     in cells of a third (85), shuffled, each with the rest of that chain
  *     pirl-rotation   2 views: as view 0 of pirl-jigsaw; view 1 turned by 0 .. 3 quarters
+ *     pirl-jigsaw-blur, pirl-rotation-blur  the same with flip, jitter .8 .8 .8 .2 (.8), grey .2, blur .5 in place of
+ *                     that chain
  *     pirl-cifar      2 views. 0: simclr-cifar. 1: crop of at least .6 to 36/32 of size, 9 patches (10) in cells of a
  *                     third (12), shuffled, each with jitter .4 .4 .4 .1 (.8), grey .2, flip
  *     pirl-rotation-cifar  2 views: simclr-cifar; view 1 turned by 0 .. 3 quarters
@@ -254,6 +277,11 @@ SSLCV_API sslcv_status sslcv_augmenter_add(sslcv_augmenter *augmenter, int64_t v
  *                     half of that apart, 0 outside a window of 60/64 of each (256)
  *     cpc-cifar       1 view: random crop with padding 4, flip, jitter .4 .4 .4 .1 (.8), grey .25, 7 x 7 patches of
  *                     size / 4 at half of that apart (32)
+ *     cpc-v2          1 view: resize to 300/260 of size, random crop, flip, 6 x 6 patches of 80/260 at 36/260 apart,
+ *                     each with 2 operations of AutoAugment, elastic deformation and shears .2, tone curves .2,
+ *                     jitter .5 .5 .5 0 (.8), grey .25 (260)
+ *     cpc-v2-cifar    1 view: resize to 32/30 of size, random crop with padding 2, flip, 5 x 5 patches of size / 3 at
+ *                     half of that apart, each with 2 operations of AutoAugment, grey .25 (30)
  *     deepcluster     1 view: random resized crop, flip (224); deepcluster-cifar (32)
  *     deepcluster-v2  swav; deepcluster-v2-cifar: swav-cifar
  *     finetune        1 view: random resized crop, flip (224)
@@ -261,11 +289,13 @@ SSLCV_API sslcv_status sslcv_augmenter_add(sslcv_augmenter *augmenter, int64_t v
  *     eval            1 view: shorter side to 256/224 of size, centre crop (224)
  *     eval-cifar      1 view: resize to size x size (32)
  *     cmc-eval, cpc-eval  the views of cmc and cpc with nothing drawn; cmc-eval-cifar, cpc-eval-cifar
+ *     cpc-v2-eval     likewise, of cpc-v2; cpc-v2-eval-cifar
  *
  * In brackets probabilities and the published size, in pixels; crops are of .08 .. 1 where nothing is said. All but
  * "simclr" and those of cmc end with ImageNet's mean and deviation, whatever the data; swav and deepcluster-v2 with the
  * deviation .228 for red that their code has. A resize of an image that has the size already changes nothing. All take
- * images of 1 or 3 channels, those of cmc 3; cpc needs a size that 8 divides. docs/augment.md has the sources.
+ * images of 1 or 3 channels, those of cmc 3. Sizes must be divided by 8 in cpc, 65 in cpc-v2, 6 in cpc-v2-cifar.
+ * docs/augment.md has the sources.
  *
  * @param augmenter Not NULL.
  * @param preset    Name.

@@ -54,7 +54,8 @@ typedef struct sslcv_allocator {
 
 typedef struct sslcv_context_options {
     size_t                 struct_size;
-    int32_t                threads;        /* compute threads; 0 (default): the CPUs this process may use */
+    int32_t                threads;        /* compute threads; 0 (default): the CPUs this process may use; in either
+                                              case no more than OMP_THREAD_LIMIT allows */
     int32_t                loader_threads; /* of each loader, to decode and augment; -1 (default): as threads; 0:
                                               none, the calling thread does it */
     int32_t                precision;      /* SSLCV_PRECISION_*; default AUTO */

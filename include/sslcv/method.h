@@ -9,7 +9,8 @@
  *     sslcv_method_create(context, "moco-v2", &options, &trainer);
  *     sslcv_trainer_run(trainer, 0);
  *
- * Names: "simclr", "moco-v1", "moco-v2", "byol", "simsiam", "swav", "barlow-twins", "vicreg", "dino", "supervised".
+ * Names: "simclr", "moco-v1", "moco-v2", "byol", "simsiam", "swav", "barlow-twins", "vicreg", "dino", "cpc",
+ * "cpc-v2", "cmc", "pirl", "supervised".
  * docs/methods/ has a page for each: what it is, its branches, its settings and where their defaults come from.
  */
 #ifndef SSLCV_METHOD_H
@@ -24,9 +25,11 @@ extern "C" {
 typedef struct sslcv_method_options {
     size_t                 struct_size;
     sslcv_dataset         *dataset;         /* kept alive; NULL: only sslcv_trainer_step_views(), and settings must then
-                                               have steps_per_epoch and, for "supervised", classes */
+                                               have steps_per_epoch and, for "supervised", classes, for "cmc" and
+                                               "pirl" bank_size */
     sslcv_backbone *const *backbones;       /* to be trained or fine-tuned; NULL (default): made as the preset says */
-    int64_t                num_backbones;   /* 0 (default), or as many as the method has encoders: 1 */
+    int64_t                num_backbones;   /* 0 (default), or as many as the method has encoders: 1;
+                                               "cmc": one for each view, in their order, 2 .. 8 */
     sslcv_augmenter       *augmenter;       /* NULL (default): the preset's views */
     const char            *preset;          /* "cifar" (default) or "imagenet": sizes, schedule, optimizer as
                                                published */
@@ -85,7 +88,8 @@ SSLCV_API sslcv_status sslcv_method_options_init(sslcv_method_options *options, 
  * @param trainer Out: owned.
  * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such method, preset or setting; the message lists them; or an augmenter
  *         with fewer views than the method takes); SSLCV_ERR_LIMIT (settings that contradict each other or the data
- *         set: a queue that does not hold a batch, more crops than views, no labels to learn from).
+ *         set: a queue that does not hold a batch, more crops than views, no labels to learn from, a bank smaller than
+ *         the data set).
  * @threads Any.
  * @since   0.1
  */

@@ -60,7 +60,7 @@ typedef struct sslcv_optimizer_options {
     int32_t adapt_roles;   /* LARS, LARC: roles whose tensors get r or a; default WEIGHT, for LARC PARAMETERS */
     int32_t trust_clip;    /* LARS, LARC: 1: min(r / lr, 1) in r's place, so that the rate is min(r, lr) and never
                               exceeds the learning rate (apex, solo-learn); default 0 */
-    int32_t reserved;      /* 0 */
+    int32_t clip_each;     /* 1: clip_norm is the limit of each tensor's gradient alone (DINO); default 0 */
 } sslcv_optimizer_options;
 
 typedef struct sslcv_optimizer_group {
@@ -70,6 +70,8 @@ typedef struct sslcv_optimizer_group {
     double  momentum;      /* 0 .. 1, not for Adam; < 0 (default): the optimizer's */
     int32_t fixed_rate;    /* 1: keep the learning rate of the first step (SimSiam's predictor); default 0 */
     int32_t adapt;         /* LARS, LARC: 1 or 0; -1 (default): by adapt_roles */
+    int64_t freeze_steps;  /* >= 0: so many first steps of the optimizer, counted on by checkpoints, in which the
+                              tensors rest (DINO's last layer); default 0 */
 } sslcv_optimizer_group;
 
 /**
@@ -134,8 +136,9 @@ SSLCV_API sslcv_status sslcv_optimizer_add(sslcv_optimizer *optimizer, sslcv_sta
                                            const sslcv_optimizer_group *group);
 
 /**
- * Update every tensor from its gradient, then clear the gradients. Tensors that are frozen, or have got no gradient
- * since the last step, rest: no decay, no momentum. A step allocates nothing.
+ * Update every tensor from its gradient, then clear the gradients. Tensors that are frozen, by their state or in the
+ * first freeze_steps steps, or have got no gradient since the last step, rest: no decay, no momentum, no part in
+ * clip_norm. A step allocates nothing.
  *
  * @param optimizer     Not NULL.
  * @param learning_rate >= 0.

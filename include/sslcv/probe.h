@@ -37,6 +37,9 @@ typedef struct sslcv_embed_options {
                                                parts */
     uint64_t                   seed;        /* of random transforms, which evaluation views do not have */
     int64_t                    epoch;       /* likewise */
+    int32_t                    mean_positions; /* 1: the mean over the positions of a sample, so d is the sum over
+                                                  branches of V * D (patches: CPC); default 0 */
+    int32_t                    reserved;    /* 0 */
 } sslcv_embed_options;
 
 /**
@@ -52,7 +55,8 @@ SSLCV_API sslcv_status sslcv_embed_options_init(sslcv_embed_options *options, si
 
 /**
  * Embed samples. One that cannot be read (where the data set's on_error is SUBSTITUTE) gives a row of zeros, label -1.
- * A row has the branches one after the other; within a branch its views, positions, dimensions.
+ * A row has the branches one after the other; within a branch its views, positions (patches, or pixels of the map),
+ * dimensions.
  *
  * @param options  Not NULL; all of it borrowed for the call.
  * @param features (count, d) dense f32, d = sum over branches of V * P * D; data NULL asks for the shape. As it may be
@@ -60,7 +64,7 @@ SSLCV_API sslcv_status sslcv_embed_options_init(sslcv_embed_options *options, si
  * @param labels   Out: count labels, filled likewise; may be NULL.
  * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (samples past the end, no such view or stage); SSLCV_ERR_IO, SSLCV_ERR_FORMAT
  *         (as the data set's on_error says); SSLCV_ERR_NUMERIC (a feature is not finite); SSLCV_ERR_LIMIT (images too
- *         small for the network); SSLCV_ERR_CANCELLED.
+ *         small for the network); SSLCV_ERR_UNSUPPORTED (maps of patches); SSLCV_ERR_CANCELLED.
  * @threads Several at once, also with the same networks. Draws none of a trainer's random numbers.
  * @since   0.1
  */

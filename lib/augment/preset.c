@@ -61,6 +61,17 @@ enum step {
     SMALL_JIGSAW,
     CPC_GRID,
     CPC_WINDOW,
+    CPC_V2_FIT,
+    CPC_V2_GRID,
+    SMALL_CPC_V2_FIT,
+    SMALL_PADDED_CROP,
+    SMALL_CPC_V2_GRID,
+    AUTOAUGMENT,
+    ELASTIC_20, /* and what goes with it */
+    SHEAR_X_TOO,
+    SHEAR_Y_TOO,
+    TONE_CURVE_20,
+    JITTER_5550,
     NUM_STEPS
 };
 
@@ -119,9 +130,20 @@ static const struct numbers {
     [JIGSAW] = {.kind = SSLCV_TRANSFORM_PATCHES, .part = 64, .of = 224},
     [SMALL_JIGSAW] = {.kind = SSLCV_TRANSFORM_PATCHES, .part = 10, .of = 32},
     [CPC_GRID] = {.kind = SSLCV_TRANSFORM_PATCHES, .part = 1, .of = 4},
-    [CPC_WINDOW] = {.kind = SSLCV_TRANSFORM_RANDOM_WINDOW, .part = 15, .of = 64}};
+    [CPC_WINDOW] = {.kind = SSLCV_TRANSFORM_RANDOM_WINDOW, .part = 15, .of = 64},
+    [CPC_V2_FIT] = {.kind = SSLCV_TRANSFORM_RESIZE, .part = 300, .of = 260},
+    [CPC_V2_GRID] = {.kind = SSLCV_TRANSFORM_PATCHES, .part = 80, .of = 260},
+    [SMALL_CPC_V2_FIT] = {.kind = SSLCV_TRANSFORM_RESIZE, .part = 32, .of = 30},
+    [SMALL_PADDED_CROP] = {.kind = SSLCV_TRANSFORM_RANDOM_CROP, .part = 1, .of = 1},
+    [SMALL_CPC_V2_GRID] = {.kind = SSLCV_TRANSFORM_PATCHES, .part = 1, .of = 3},
+    [AUTOAUGMENT] = {.kind = SSLCV_TRANSFORM_AUTOAUGMENT},
+    [ELASTIC_20] = {.kind = SSLCV_TRANSFORM_ELASTIC, .probability = .2},
+    [SHEAR_X_TOO] = {.kind = SSLCV_TRANSFORM_SHEAR_X, .with_previous = 1},
+    [SHEAR_Y_TOO] = {.kind = SSLCV_TRANSFORM_SHEAR_Y, .with_previous = 1},
+    [TONE_CURVE_20] = {.kind = SSLCV_TRANSFORM_TONE_CURVE, .probability = .2},
+    [JITTER_5550] = {.kind = SSLCV_TRANSFORM_COLOR_JITTER, .probability = .8, .color = {.5, .5, .5, 0}}};
 
-enum { MAX_STEPS = 12, MAX_CHAINS = 3, CPC_CELLS = 7 };
+enum { MAX_STEPS = 12, MAX_CHAINS = 3, CPC_CELLS = 7, CPC_V2_CELLS = 6, SMALL_CPC_V2_CELLS = 5 };
 
 typedef struct chain {
     int64_t views;              /* that many alike */
@@ -135,7 +157,9 @@ typedef struct chain {
 #define BYOL_FIRST        BYOL_COLOR, BLUR_ALWAYS, NORMALIZE
 #define BYOL_SECOND       BYOL_COLOR, BLUR_10, SOLARIZE, NORMALIZE
 #define SMALL_BYOL_SECOND BYOL_COLOR, SOLARIZE, NORMALIZE
+#define CPC_V2_COLOR      ELASTIC_20, SHEAR_X_TOO, SHEAR_Y_TOO, TONE_CURVE_20, JITTER_5550, GRAY_25
 #define PIRL_COLOR        JITTER_4442_ALWAYS, POSTERIZE_66, SHARPNESS_TOO, SOLARIZE_TOO, AUTOCONTRAST_TOO, GRAY, FLIP
+#define PIRL_BLUR         FLIP, JITTER_8882, GRAY, BLUR
 
 /* clang-format off: a line for each view, or for all */
 static const struct preset {
@@ -166,6 +190,8 @@ static const struct preset {
     {"dino-cifar", 32, {{1, {CROP_40, BYOL_COLOR, NORMALIZE}}, {1, {CROP_40, SMALL_BYOL_SECOND}}}},
     {"pirl-jigsaw", 224, {{1, {CROP, PIRL_COLOR, NORMALIZE}}, {1, {JIGSAW_SOURCE, JIGSAW, PIRL_COLOR, NORMALIZE}}}},
     {"pirl-rotation", 224, {{1, {CROP, PIRL_COLOR, NORMALIZE}}, {1, {CROP, PIRL_COLOR, TURN, NORMALIZE}}}},
+    {"pirl-jigsaw-blur", 224, {{1, {CROP, PIRL_BLUR, NORMALIZE}}, {1, {JIGSAW_SOURCE, JIGSAW, PIRL_BLUR, NORMALIZE}}}},
+    {"pirl-rotation-blur", 224, {{1, {CROP, PIRL_BLUR, NORMALIZE}}, {1, {CROP, PIRL_BLUR, TURN, NORMALIZE}}}},
     {"pirl-cifar",
      32,
      {{1, {CROP, SMALL_COLOR}}, {1, {SMALL_JIGSAW_SOURCE, SMALL_JIGSAW, JITTER_4441, GRAY, FLIP, NORMALIZE}}}},
@@ -195,7 +221,13 @@ static const struct preset {
      32,
      {{1, {FIT, LAB, NORMALIZE_LAB}}, {1, {CONTINUE, FIRST_CHANNEL}}, {1, {CONTINUE, OTHER_CHANNELS}}}},
     {"cpc-eval", 256, {{1, {CPC_FIT, CENTER, GRAY_ALWAYS, NORMALIZE, CPC_GRID}}}},
-    {"cpc-eval-cifar", 32, {{1, {FIT, NORMALIZE, CPC_GRID}}}}};
+    {"cpc-eval-cifar", 32, {{1, {FIT, NORMALIZE, CPC_GRID}}}},
+    {"cpc-v2", 260, {{1, {CPC_V2_FIT, RANDOM_CROP, FLIP, CPC_V2_GRID, AUTOAUGMENT, CPC_V2_COLOR, NORMALIZE}}}},
+    {"cpc-v2-cifar",
+     30,
+     {{1, {SMALL_CPC_V2_FIT, SMALL_PADDED_CROP, FLIP, SMALL_CPC_V2_GRID, AUTOAUGMENT, GRAY_25, NORMALIZE}}}},
+    {"cpc-v2-eval", 260, {{1, {CPC_V2_FIT, CENTER, NORMALIZE, CPC_V2_GRID}}}},
+    {"cpc-v2-eval-cifar", 30, {{1, {SMALL_CPC_V2_FIT, CENTER, NORMALIZE, SMALL_CPC_V2_GRID}}}}};
 /* clang-format on */
 
 enum { NUM_PRESETS = sizeof presets / sizeof *presets };
@@ -225,6 +257,7 @@ static void set_special(sslcv_transform *t, enum step step)
 
     switch (step) {
     case PADDED_CROP: t->padding = 4; break;
+    case SMALL_PADDED_CROP: t->padding = 2; break;
     case SHORTER_SIDE: t->width = 0; break;
     case LAB: t->color_space = SSLCV_COLOR_LAB; break;
     case NORMALIZE: set_statistics(t, imagenet_mean, imagenet_deviation); break;
@@ -238,6 +271,8 @@ static void set_special(sslcv_transform *t, enum step step)
     case JIGSAW:
     case SMALL_JIGSAW: set_patches(t, 3, SSLCV_PLACEMENT_CELL); break;
     case CPC_GRID: set_patches(t, CPC_CELLS, SSLCV_PLACEMENT_OVERLAP); break;
+    case CPC_V2_GRID: set_patches(t, CPC_V2_CELLS, SSLCV_PLACEMENT_OVERLAP); break;
+    case SMALL_CPC_V2_GRID: set_patches(t, SMALL_CPC_V2_CELLS, SSLCV_PLACEMENT_OVERLAP); break;
     default: break;
     }
 }

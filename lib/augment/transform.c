@@ -33,6 +33,15 @@ const sslcv__transform_class *sslcv__transform_class_of(int32_t kind)
     case SSLCV_TRANSFORM_NORMALIZE: return &sslcv__normalize;
     case SSLCV_TRANSFORM_PATCHES: return &sslcv__patches;
     case SSLCV_TRANSFORM_CUSTOM: return &sslcv__custom;
+    case SSLCV_TRANSFORM_SHEAR_X: return &sslcv__shear_x;
+    case SSLCV_TRANSFORM_SHEAR_Y: return &sslcv__shear_y;
+    case SSLCV_TRANSFORM_TRANSLATE_X: return &sslcv__translate_x;
+    case SSLCV_TRANSFORM_TRANSLATE_Y: return &sslcv__translate_y;
+    case SSLCV_TRANSFORM_ROTATE: return &sslcv__rotate;
+    case SSLCV_TRANSFORM_EQUALIZE: return &sslcv__equalization;
+    case SSLCV_TRANSFORM_AUTOAUGMENT: return &sslcv__autoaugment;
+    case SSLCV_TRANSFORM_ELASTIC: return &sslcv__elastic;
+    case SSLCV_TRANSFORM_TONE_CURVE: return &sslcv__tone_curve;
     default: return NULL;
     }
 }

@@ -79,6 +79,9 @@ extern const sslcv__transform_class sslcv__posterize, sslcv__autocontrast, sslcv
 extern const sslcv__transform_class sslcv__gaussian_blur, sslcv__sharpness, sslcv__sobel;
 extern const sslcv__transform_class sslcv__select_channels, sslcv__drop_channels, sslcv__normalize, sslcv__custom;
 extern const sslcv__transform_class sslcv__random_window, sslcv__patches;
+extern const sslcv__transform_class sslcv__shear_x, sslcv__shear_y, sslcv__translate_x, sslcv__translate_y;
+extern const sslcv__transform_class sslcv__rotate;
+extern const sslcv__transform_class sslcv__equalization, sslcv__autoaugment, sslcv__elastic, sslcv__tone_curve;
 
 /** Bits of sslcv__transform_class.reads. */
 enum {
@@ -160,6 +163,33 @@ int64_t sslcv__blur_bytes(int64_t height, int64_t width, int64_t radius);
 /** In place; the kernel is exp(-k^2 / (2 sigma^2)), k = -radius .. radius, normalised; radius >= 1. */
 void sslcv__blur(float *planes, int64_t channels, int64_t height, int64_t width, double sigma, int64_t radius,
                  void *work);
+
+/** dst apart from planes; m: affine.c; BILINEAR or NEAREST. */
+void sslcv__affine(const float *planes, int64_t channels, int64_t height, int64_t width, const double m[6],
+                   int32_t interpolation, float *dst);
+/** The matrix that turns an image counter-clockwise about its middle. */
+void sslcv__rotation(double degrees, int64_t height, int64_t width, double m[6]);
+
+/** One plane; with too few pixels for a step of a level, only rounded to bytes. */
+void sslcv__equalize(float *values, int64_t count);
+
+enum { SSLCV__CURVE_POINTS = 5, SSLCV__ELASTIC_CELLS = 4, SSLCV__ELASTIC_POINTS = SSLCV__ELASTIC_CELLS + 3 };
+
+/** What becomes of 0, 1/4 ... 1; the curve through the first and last, near the others. values: of one plane. */
+void sslcv__draw_curve(sslcv__rng *rng, double points[SSLCV__CURVE_POINTS]);
+void sslcv__bend(float *values, int64_t count, const double points[SSLCV__CURVE_POINTS]);
+
+/** Uniform cubic B-spline at f, 0 .. 1, behind the second of four control points. */
+double sslcv__spline(const double *points, int64_t stride, double f);
+
+/**
+ * Each pixel is what lies, in pixels, so far down and across of it. dst apart from planes.
+ *
+ * @param down, across SSLCV__ELASTIC_POINTS in square, row-major: shifts of control points a quarter of a side apart,
+ *                     of which the second is on the image's edge.
+ */
+void sslcv__deform(const float *planes, int64_t channels, int64_t height, int64_t width, const double *down,
+                   const double *across, float *dst);
 
 /* ---- patches ---- */
 

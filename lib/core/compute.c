@@ -60,6 +60,8 @@ sslcv_status sslcv__compute_begin(sslcv_context *context, sslcv__compute *frame)
         omp_set_num_threads(context->threads);
     }
     frame->active = 1;
+    frame->dynamic_before = omp_get_dynamic();
+    if (frame->dynamic_before) omp_set_dynamic(0);
     frame->flush_before = flush_bits();
     set_flush_bits_everywhere(FLUSH_BITS);
     return SSLCV_OK;
@@ -69,5 +71,6 @@ void sslcv__compute_end(const sslcv__compute *frame)
 {
     if (!frame->active) return;
     set_flush_bits_everywhere(frame->flush_before);
+    if (frame->dynamic_before) omp_set_dynamic(1);
     if (frame->threads_before) omp_set_num_threads(frame->threads_before);
 }

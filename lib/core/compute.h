@@ -7,7 +7,9 @@
  *     ... oneDNN, "#pragma omp parallel for" ...
  *     sslcv__compute_end(&frame);
  *
- * Inside it OpenMP and oneDNN use the context's number of threads, from one pool. Loader threads never open one.
+ * Inside it OpenMP and oneDNN use the context's number of threads, from one pool, and never fewer: oneDNN's matrix
+ * products leave the parts of missing threads undone. So OpenMP may not choose a number (OMP_DYNAMIC), and that of a
+ * context is within OMP_THREAD_LIMIT from the start. Loader threads never open a frame.
  */
 #ifndef SSLCV__COMPUTE_H
 #define SSLCV__COMPUTE_H
@@ -19,6 +21,7 @@
 typedef struct sslcv__compute {
     int32_t  threads_before; /* 0: not changed */
     int32_t  active;         /* 1 from a begin that succeeded */
+    int32_t  dynamic_before;
     int32_t  flush_before;   /* flush bits of the calling thread's control register; the pool's threads get them too */
 } sslcv__compute;
 

@@ -5,6 +5,7 @@
 #include "core/rng.h"
 #include "core/backend.h"
 
+#include <omp.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,6 +37,14 @@ static int32_t usable_cpus(void)
 
     if (sched_getaffinity(0, sizeof cpus, &cpus) == 0) count = (int32_t)CPU_COUNT(&cpus);
     return count < 1 ? 1 : count;
+}
+
+/* No more than OpenMP will give; see compute.h. */
+static int32_t compute_threads(int32_t wanted)
+{
+    const int32_t threads = wanted ? wanted : usable_cpus(), limit = (int32_t)omp_get_thread_limit();
+
+    return limit > 0 && limit < threads ? limit : threads;
 }
 
 sslcv_status sslcv_context_options_init(sslcv_context_options *options, size_t struct_size)
@@ -103,7 +112,7 @@ sslcv_status sslcv_context_create(const sslcv_context_options *options, sslcv_co
     context->log = o.log;
     context->log_user = o.log_user;
     context->log_level = o.log_level;
-    context->threads = o.threads ? o.threads : usable_cpus();
+    context->threads = compute_threads(o.threads);
     context->loader_threads = o.loader_threads >= 0 ? o.loader_threads : context->threads;
     context->precision = o.precision;
     if (o.precision == SSLCV_PRECISION_AUTO) {

@@ -130,6 +130,10 @@ sslcv_status sslcv__embed_read(const sslcv_embed_options *given, const char *nam
     if (options->batch_size < 1) {
         return sslcv__invalid("embed.batch_size is %lld; must be >= 1", (long long)options->batch_size);
     }
+    if (options->mean_positions != 0 && options->mean_positions != 1) {
+        return sslcv__invalid("embed.mean_positions is %d; must be 0 or 1", options->mean_positions);
+    }
+    if (options->reserved != 0) return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "embed.reserved is not 0");
     if (options->epoch < 0) return sslcv__invalid("embed.epoch is %lld; must be >= 0", (long long)options->epoch);
     SSLCV__TRY(check_range(options));
     for (i = 0; i < options->num_branches; i++) {
@@ -203,12 +207,15 @@ end:
 
 /* ---- networks ---- */
 
-/* A tensor of the axes (1, N, P, D) over what a network or a view gives: (N, D), (N, D, h, w) or (N, C, H, W). */
-static sslcv_tensor as_positions(const sslcv_tensor *from, int is_map)
+/*
+ * A tensor of the axes (1, N, P, D) over what a network or a view gives: (N, D), (N, D, h, w) or (N, C, H, W); with
+ * patches N times their number in place of N, and no map.
+ */
+static sslcv_tensor as_positions(const sslcv_tensor *from, int64_t n, int is_map)
 {
     sslcv_tensor to = {.data = from->data, .ndim = 4, .dtype = SSLCV_F32};
-    const int64_t n = from->shape[0], each = n > 0 ? sslcv__tensor_count(from) / n : 0;
-    const int64_t positions = is_map ? from->shape[2] * from->shape[3] : 1;
+    const int64_t each = n > 0 ? sslcv__tensor_count(from) / n : 0;
+    const int64_t positions = is_map ? from->shape[2] * from->shape[3] : n > 0 ? from->shape[0] / n : 1;
 
     to.shape[0] = 1;
     to.shape[1] = n;
@@ -216,20 +223,25 @@ static sslcv_tensor as_positions(const sslcv_tensor *from, int is_map)
     to.shape[3] = each / positions;
     to.strides[0] = n * each;
     to.strides[1] = each;
-    to.strides[2] = 1; /* positions of one channel lie side by side */
-    to.strides[3] = positions;
+    to.strides[2] = is_map ? 1 : to.shape[3]; /* positions of one channel of a map lie side by side */
+    to.strides[3] = is_map ? positions : 1;
     return to;
 }
 
-/* One view of the batch through one branch: (1, N, P, D), valid until the next call. */
-static sslcv_status run_view(const embedder *e, int64_t index, const sslcv_tensor *images, sslcv_tensor *output)
+/* One view of n samples through one branch: (1, n, P, D), valid until the next call. */
+static sslcv_status run_view(const embedder *e, int64_t index, int64_t n, const sslcv_tensor *images,
+                             sslcv_tensor *output)
 {
     const sslcv_branch *branch = &e->branches[index];
+    const int is_map = branch->flags == SSLCV_PASS_MAP;
     sslcv_tensor current = *images;
     sslcv_pass pass;
     int64_t i;
     sslcv_status status;
 
+    if (is_map && images->shape[0] != n) {
+        return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "branch.flags is SSLCV_PASS_MAP; maps of patches cannot be embedded");
+    }
     SSLCV__TRY(sslcv_pass_init(&pass, sizeof pass));
     pass.flags = branch->flags;
     pass.stage = branch->stage;
@@ -237,7 +249,7 @@ static sslcv_status run_view(const embedder *e, int64_t index, const sslcv_tenso
         SSLCV__TRY(sslcv_backbone_forward(branch->backbone, &current, &pass, e->tapes[index][0]));
         SSLCV__TRY(sslcv_tape_output(e->tapes[index][0], &current));
     }
-    current = as_positions(&current, branch->flags == SSLCV_PASS_MAP);
+    current = as_positions(&current, n, is_map);
     pass.flags = 0;
     pass.stage = NULL;
     for (i = 0; i < branch->num_heads; i++) {
@@ -251,11 +263,34 @@ end:
 
 /* ---- rows ---- */
 
-/* Copy (1, N, P, D) into rows row .. row + N - 1, from column on. */
+/* The mean over P of (1, N, P, D) into rows row .. row + N - 1, from column on. */
+static void put_means(const embedder *e, int64_t row, const sslcv_tensor *output, int64_t column)
+{
+    const int64_t *stride = output->strides;
+    int64_t n, p, d;
+
+    for (n = 0; n < output->shape[1]; n++) {
+        float *dst = e->features + (row + n) * e->width + column;
+
+        for (d = 0; d < output->shape[3]; d++) {
+            const float *from = (const float *)output->data + n * stride[1] + d * stride[3];
+            double sum = 0.0;
+
+            for (p = 0; p < output->shape[2]; p++) sum += (double)from[p * stride[2]];
+            dst[d] = (float)(sum / (double)output->shape[2]);
+        }
+    }
+}
+
+/* All of it, or its mean over P, likewise. */
 static void put_columns(const embedder *e, int64_t row, const sslcv_tensor *output, int64_t column)
 {
     sslcv_tensor dst = *output;
 
+    if (e->options.mean_positions) {
+        put_means(e, row, output, column);
+        return;
+    }
     dst.data = e->features + row * e->width + column;
     dst.strides[0] = 0;
     dst.strides[1] = e->width;
@@ -292,8 +327,8 @@ static void put_labels(const embedder *e, int64_t row, const sslcv_batch *batch,
 
 enum { MEASURE = -1 };
 
-/* All branches over the loader's batch, into the rows from row on. MEASURE: only find the width. */
-static sslcv_status run_branches(embedder *e, sslcv_loader *loader, int64_t row)
+/* All branches over the loader's batch of n, into the rows from row on. MEASURE: only find the width. */
+static sslcv_status run_branches(embedder *e, sslcv_loader *loader, int64_t n, int64_t row)
 {
     int64_t column = 0, i, v;
     sslcv_status status = SSLCV_OK;
@@ -307,8 +342,8 @@ static sslcv_status run_branches(embedder *e, sslcv_loader *loader, int64_t row)
             int64_t each;
 
             SSLCV__TRY(sslcv_loader_get_views(loader, &branch->views[v], 1, &images));
-            SSLCV__TRY(run_view(e, i, &images, &output));
-            each = output.shape[2] * output.shape[3];
+            SSLCV__TRY(run_view(e, i, n, &images, &output));
+            each = output.shape[3] * (e->options.mean_positions ? 1 : output.shape[2]);
             if (v == 0) first = each;
             if (each != first) {
                 return sslcv__invalid("view %lld gives %lld features an image, view %lld of the same branch %lld",
@@ -339,7 +374,7 @@ static sslcv_status measure(embedder *e)
 
     SSLCV__TRY(make_loader(e, 1, 1, 0, &loader));
     SSLCV__TRY(sslcv_loader_next(loader, &batch));
-    SSLCV__TRY(run_branches(e, loader, MEASURE));
+    SSLCV__TRY(run_branches(e, loader, batch.size, MEASURE));
 end:
     sslcv_loader_destroy(loader);
     return status;
@@ -358,7 +393,7 @@ static sslcv_status embed_all(embedder *e)
 
         SSLCV__TRY(sslcv__context_check_cancel(e->context));
         SSLCV__TRY(sslcv_loader_next(loader, &batch));
-        SSLCV__TRY(run_branches(e, loader, row));
+        SSLCV__TRY(run_branches(e, loader, batch.size, row));
         SSLCV__TRY(check_rows(e, row, batch.size));
         put_labels(e, row, &batch, sslcv__loader_substituted(loader));
         row += batch.size;

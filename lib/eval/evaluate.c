@@ -71,7 +71,7 @@ static int are_equal(const sslcv_embed_options *a, const sslcv_embed_options *b)
 {
     return a->dataset == b->dataset && a->augmenter == b->augmenter && a->branches == b->branches &&
            a->num_branches == b->num_branches && a->first == b->first && a->count == b->count && a->seed == b->seed &&
-           a->epoch == b->epoch;
+           a->epoch == b->epoch && a->mean_positions == b->mean_positions;
 }
 
 /* For each row of test the row of train that is the same sample, -1: none. Both ascend. */

@@ -12,7 +12,7 @@
  * The last line holds with e too, as Z has it in r. Sum and products with C' are correlation.h's, in f32 with sums of
  * squares in double; moments and diagonal are in double. score() leaves Z and N^2 times the products with C':
  *
- *     diffs[0] = Z_1 (N C')^T,  diffs[1] = Z_0 (N C')
+ *     views[v] = Z_v,  by_view = r,  by_column = N C_ii,  diffs[0] = Z_1 (N C')^T,  diffs[1] = Z_0 (N C')
  */
 #include "loss/correlation.h"
 
@@ -26,16 +26,6 @@ enum { OFF_DIAGONAL_WEIGHT = 0 };
 enum { ON_DIAGONAL = 0, OFF_DIAGONAL = 1 };
 
 static const double variance_floor = 1e-5;
-
-/** Working memory: units | diffs | scales | diagonal | blocks */
-typedef struct workspace {
-    float *units[2];  /* Z: (N, D) each */
-    float *diffs[2];  /* likewise, then dL/dZ */
-    double *scales;   /* r: (2, D) */
-    double *diagonal; /* (D): N C_ii */
-    int64_t stride;
-    sslcv__correlation_blocks blocks;
-} workspace;
 
 /* ---- leaves ---- */
 
@@ -80,43 +70,44 @@ SSLCV__CLONES static void finish(const float *unit, const float *diff, const dou
 
 /* ---- some columns ---- */
 
-static void prepare_columns(const sslcv__loss_input *in, const workspace *work, int64_t from, int64_t count)
+static void prepare_columns(const sslcv__loss_input *in, const sslcv__correlation_memory *work, int64_t from,
+                            int64_t count)
 {
     const int64_t n = in->samples, d = in->dim;
-    double mean[SSLCV__COLUMNS], *diagonal = work->diagonal + from;
+    double mean[SSLCV__COLUMNS], *diagonal = work->by_column + from;
     int64_t v, i, j;
 
     for (v = 0; v < 2; v++) {
         const float *x = in->data + v * n * d;
-        double *scale = work->scales + v * d + from;
+        double *scale = work->by_view + v * d + from;
 
         sslcv__column_moments(x, n, d, from, count, mean, scale);
         for (j = 0; j < count; j++) scale[j] = 1.0 / sqrt(scale[j] / (double)n + variance_floor);
         for (i = 0; i < n; i++) {
-            standardize(x + i * d + from, mean, scale, count, work->units[v] + i * work->stride + from);
+            standardize(x + i * d + from, mean, scale, count, work->views[v] + i * work->stride + from);
         }
     }
     for (j = 0; j < count; j++) diagonal[j] = 0.0;
     for (i = 0; i < n; i++) {
         const int64_t at = i * work->stride + from;
 
-        add_products(work->units[0] + at, work->units[1] + at, count, diagonal);
+        add_products(work->views[0] + at, work->views[1] + at, count, diagonal);
     }
 }
 
-static void differentiate_columns(const sslcv__loss_job *job, const workspace *work, double weight, int64_t v,
-                                  int64_t from, int64_t count)
+static void differentiate_columns(const sslcv__loss_job *job, const sslcv__correlation_memory *work, double weight,
+                                  int64_t v, int64_t from, int64_t count)
 {
     const int64_t n = job->samples, d = job->inputs[0].dim, stride = work->stride;
-    const float *unit = work->units[v] + from, *other = work->units[1 - v] + from;
+    const float *unit = work->views[v] + from, *other = work->views[1 - v] + from;
     const double samples = (double)n;
     double on_diagonal[SSLCV__COLUMNS], scale[SSLCV__COLUMNS], mean[SSLCV__COLUMNS], product[SSLCV__COLUMNS];
     float *diff = work->diffs[v] + from, *out = job->inputs[0].diff + v * n * d + from;
     int64_t i, j;
 
     for (j = 0; j < count; j++) {
-        on_diagonal[j] = 2.0 * (work->diagonal[from + j] / samples - 1.0) / samples;
-        scale[j] = work->scales[v * d + from + j] * job->scale;
+        on_diagonal[j] = 2.0 * (work->by_column[from + j] / samples - 1.0) / samples;
+        scale[j] = work->by_view[v * d + from + j] * job->scale;
         mean[j] = product[j] = 0.0;
     }
     for (i = 0; i < n; i++) {
@@ -134,56 +125,31 @@ static void differentiate_columns(const sslcv__loss_job *job, const workspace *w
 
 /* ---- all of them ---- */
 
-static int lay_out(const sslcv__loss_job *job, void *base, workspace *work, int64_t *bytes)
-{
-    const int64_t n = job->samples, d = job->inputs[0].dim;
-    int64_t v;
-    int fits = 1;
-
-    *bytes = 0;
-    work->stride = sslcv__correlation_stride(d);
-    for (v = 0; v < 2; v++) {
-        fits = fits && sslcv__loss_place(base, bytes, n * work->stride, sizeof(float), &work->units[v]) &&
-               sslcv__loss_place(base, bytes, n * work->stride, sizeof(float), &work->diffs[v]);
-    }
-    return fits && sslcv__loss_place(base, bytes, 2 * d, sizeof(double), &work->scales) &&
-           sslcv__loss_place(base, bytes, d, sizeof(double), &work->diagonal) &&
-           sslcv__correlation_place(base, bytes, n, d, &work->blocks);
-}
-
-static sslcv_status memory_bytes(const sslcv_loss *loss, const sslcv__loss_job *job, int64_t *bytes)
-{
-    workspace work;
-
-    return sslcv__loss_placed(loss, job, lay_out(job, NULL, &work, bytes));
-}
-
 static sslcv_status score(const sslcv_loss *loss, sslcv__loss_job *job)
 {
     const sslcv__loss_input *in = &job->inputs[0];
     const double samples = (double)job->samples;
     sslcv__correlation correlation = {.rows = in->samples, .dim = in->dim};
     double on = 0.0, off;
-    workspace work;
-    int64_t bytes, j;
+    const sslcv__correlation_memory work = sslcv__correlation_memory_of(job);
+    int64_t j;
     sslcv_status status;
 
-    lay_out(job, job->memory, &work, &bytes);
 #pragma omp parallel for schedule(static)
     for (j = 0; j < in->dim; j += SSLCV__COLUMNS) {
         prepare_columns(in, &work, j, in->dim - j < SSLCV__COLUMNS ? in->dim - j : SSLCV__COLUMNS);
     }
-    correlation.a = work.units[0];
-    correlation.b = work.units[1];
+    correlation.a = work.views[0];
+    correlation.b = work.views[1];
     correlation.diff_a = job->wants_diff ? work.diffs[0] : NULL;
     correlation.diff_b = work.diffs[1];
-    correlation.diagonal = work.diagonal;
+    correlation.diagonal = work.by_column;
     correlation.blocks = work.blocks;
     status = sslcv__correlate(&correlation, &off);
     if (status != SSLCV_OK) return status;
     off /= samples * samples;
     for (j = 0; j < in->dim; j++) {
-        const double missing = work.diagonal[j] / samples - 1.0;
+        const double missing = work.by_column[j] / samples - 1.0;
 
         on += missing * missing;
     }
@@ -197,10 +163,9 @@ static void differentiate(const sslcv_loss *loss, const sslcv__loss_job *job)
 {
     const double weight = *loss->numbers[OFF_DIAGONAL_WEIGHT];
     const int64_t d = job->inputs[0].dim, parts = (d + SSLCV__COLUMNS - 1) / SSLCV__COLUMNS;
-    workspace work;
-    int64_t bytes, p;
+    const sslcv__correlation_memory work = sslcv__correlation_memory_of(job);
+    int64_t p;
 
-    lay_out(job, job->memory, &work, &bytes);
 #pragma omp parallel for schedule(static)
     for (p = 0; p < 2 * parts; p++) {
         const int64_t from = p % parts * SSLCV__COLUMNS;
@@ -226,7 +191,7 @@ static const sslcv__loss_kind kind = {
     .max_inputs = 1,
     .gradient_inputs = 1,
     .check = sslcv__correlation_check,
-    .memory_bytes = memory_bytes,
+    .memory_bytes = sslcv__correlation_bytes,
     .score = score,
     .differentiate = differentiate,
 };

@@ -81,7 +81,7 @@ sslcv_status sslcv__correlation_check(const sslcv_loss *loss, const sslcv__loss_
     return SSLCV_OK;
 }
 
-/* ---- blocks ---- */
+/* ---- memory ---- */
 
 static int64_t rows_of_block(int64_t length, int64_t rows)
 {
@@ -98,6 +98,39 @@ int sslcv__correlation_place(void *base, int64_t *offset, int64_t rows, int64_t 
 
     return sslcv__loss_place(base, offset, first > second ? first : second, sizeof(float), &blocks->memory) &&
            sslcv__loss_place(base, offset, by_rows > by_columns ? by_rows : by_columns, sizeof(double), &blocks->sums);
+}
+
+static int lay_out(const sslcv__loss_job *job, void *base, sslcv__correlation_memory *m, int64_t *bytes)
+{
+    const int64_t n = job->samples, d = job->inputs[0].dim;
+    int64_t v;
+    int fits = 1;
+
+    *bytes = 0;
+    m->stride = sslcv__correlation_stride(d);
+    for (v = 0; v < 2; v++) {
+        fits = fits && sslcv__loss_place(base, bytes, n * m->stride, sizeof(float), &m->views[v]) &&
+               sslcv__loss_place(base, bytes, n * m->stride, sizeof(float), &m->diffs[v]);
+    }
+    return fits && sslcv__loss_place(base, bytes, 2 * d, sizeof(double), &m->by_view) &&
+           sslcv__loss_place(base, bytes, d, sizeof(double), &m->by_column) &&
+           sslcv__correlation_place(base, bytes, n, d, &m->blocks);
+}
+
+sslcv_status sslcv__correlation_bytes(const sslcv_loss *loss, const sslcv__loss_job *job, int64_t *bytes)
+{
+    sslcv__correlation_memory memory;
+
+    return sslcv__loss_placed(loss, job, lay_out(job, NULL, &memory, bytes));
+}
+
+sslcv__correlation_memory sslcv__correlation_memory_of(const sslcv__loss_job *job)
+{
+    sslcv__correlation_memory memory;
+    int64_t bytes;
+
+    lay_out(job, job->memory, &memory, &bytes);
+    return memory;
 }
 
 /* Rows of a product are float sums of their own: each is cut into short chains. */

@@ -38,6 +38,20 @@ typedef struct sslcv__correlation_blocks {
 
 int sslcv__correlation_place(void *base, int64_t *offset, int64_t rows, int64_t dim, sslcv__correlation_blocks *blocks);
 
+/** Working memory of a kind: two views, what comes of them, and per column what the kind needs. */
+typedef struct sslcv__correlation_memory {
+    float *views[2];   /* (N, D) each, rows a stride apart */
+    float *diffs[2];   /* likewise */
+    double *by_view;   /* (2, D) */
+    double *by_column; /* (D) */
+    int64_t stride;
+    sslcv__correlation_blocks blocks;
+} sslcv__correlation_memory;
+
+/** Lay it out in the job's memory. memory_bytes() of a kind is this, and score() and differentiate() find it again. */
+sslcv_status sslcv__correlation_bytes(const sslcv_loss *loss, const sslcv__loss_job *job, int64_t *bytes);
+sslcv__correlation_memory sslcv__correlation_memory_of(const sslcv__loss_job *job);
+
 typedef struct sslcv__correlation {
     const float *a, *b;     /* (rows, dim), sslcv__correlation_stride(dim) apart; may be one array */
     float *diff_a, *diff_b; /* likewise, not the inputs; NULL: no gradients. diff_b is not used when a is b */

@@ -9,9 +9,10 @@
  *     dL/dz_0 = 2a/(N D) (z_0 - z_1) - b/(2 D (N - 1)) X_0 diag([s < 1] / s) + 4c/(D (N - 1)) X_0 M'_0
  *
  * and dL/dz_1 likewise. The columns of X sum to 0, so the mean's own gradient is 0. Sum and products with M' are
- * correlation.h's, in f32 with sums of squares in double; the rest is in double. score() leaves X and
+ * correlation.h's, in f32 with sums of squares in double; the rest is in double. score() leaves
  *
- *     diffs[v] = X_v (N - 1) M'_v
+ *     views[v] = X_v,  diffs[v] = X_v (N - 1) M'_v
+ *     by_view = sums of squares of the columns of X_v,  by_column = sums of (z_0 - z_1)^2
  */
 #include "loss/correlation.h"
 
@@ -26,16 +27,6 @@ enum { WEIGHT_INVARIANCE = 0, WEIGHT_VARIANCE = 1, WEIGHT_COVARIANCE = 2 };
 enum { INVARIANCE = 0, VARIANCE = 1, COVARIANCE = 2 };
 
 static const double variance_floor = 1e-4;
-
-/** Working memory: centred | diffs | squares | distances | blocks */
-typedef struct workspace {
-    float *centred[2]; /* X: (N, D) each, rows a stride apart */
-    float *diffs[2];
-    double *squares;   /* (2, D): sums of squares of the columns of X */
-    double *distances; /* (D): sums of (z_0 - z_1)^2 */
-    int64_t stride;
-    sslcv__correlation_blocks blocks;
-} workspace;
 
 /* ---- leaves ---- */
 
@@ -78,17 +69,18 @@ SSLCV__CLONES static void differentiate_part(const float *x, const float *y, con
 
 /* ---- some columns ---- */
 
-static void prepare_columns(const sslcv__loss_input *in, const workspace *work, int64_t from, int64_t count)
+static void prepare_columns(const sslcv__loss_input *in, const sslcv__correlation_memory *work, int64_t from,
+                            int64_t count)
 {
     const int64_t n = in->samples, d = in->dim;
-    double mean[SSLCV__COLUMNS], *distances = work->distances + from;
+    double mean[SSLCV__COLUMNS], *distances = work->by_column + from;
     int64_t v, i, j;
 
     for (v = 0; v < 2; v++) {
         const float *x = in->data + v * n * d;
 
-        sslcv__column_moments(x, n, d, from, count, mean, work->squares + v * d + from);
-        for (i = 0; i < n; i++) centre(x + i * d + from, mean, count, work->centred[v] + i * work->stride + from);
+        sslcv__column_moments(x, n, d, from, count, mean, work->by_view + v * d + from);
+        for (i = 0; i < n; i++) centre(x + i * d + from, mean, count, work->views[v] + i * work->stride + from);
     }
     for (j = 0; j < count; j++) distances[j] = 0.0;
     for (i = 0; i < n; i++) {
@@ -96,8 +88,8 @@ static void prepare_columns(const sslcv__loss_input *in, const workspace *work, 
     }
 }
 
-static void differentiate_columns(const sslcv__loss_job *job, const workspace *work, const factors *f, int64_t v,
-                                  double weight, int64_t from, int64_t count)
+static void differentiate_columns(const sslcv__loss_job *job, const sslcv__correlation_memory *work, const factors *f,
+                                  int64_t v, double weight, int64_t from, int64_t count)
 {
     const sslcv__loss_input *in = &job->inputs[0];
     const int64_t n = in->samples, d = in->dim, other = (1 - v) * n * d;
@@ -106,51 +98,27 @@ static void differentiate_columns(const sslcv__loss_job *job, const workspace *w
     int64_t i, j;
 
     for (j = 0; j < count; j++) {
-        const double deviation = sqrt(work->squares[v * d + from + j] / degrees + variance_floor);
+        const double deviation = sqrt(work->by_view[v * d + from + j] / degrees + variance_floor);
 
         variance[j] = deviation < 1.0 ? -weight / (2.0 * (double)d * degrees * deviation) : 0.0;
     }
     for (i = 0; i < n; i++) {
         const int64_t at = i * d + from, own = v * n * d + at, ours = i * work->stride + from;
 
-        differentiate_part(in->data + own, in->data + other + at, work->centred[v] + ours, work->diffs[v] + ours, f,
+        differentiate_part(in->data + own, in->data + other + at, work->views[v] + ours, work->diffs[v] + ours, f,
                            variance, count, in->diff + own);
     }
 }
 
 /* ---- all of them ---- */
 
-static int lay_out(const sslcv__loss_job *job, void *base, workspace *work, int64_t *bytes)
-{
-    const int64_t n = job->samples, d = job->inputs[0].dim;
-    int64_t v;
-    int fits = 1;
-
-    *bytes = 0;
-    work->stride = sslcv__correlation_stride(d);
-    for (v = 0; v < 2; v++) {
-        fits = fits && sslcv__loss_place(base, bytes, n * work->stride, sizeof(float), &work->centred[v]) &&
-               sslcv__loss_place(base, bytes, n * work->stride, sizeof(float), &work->diffs[v]);
-    }
-    return fits && sslcv__loss_place(base, bytes, 2 * d, sizeof(double), &work->squares) &&
-           sslcv__loss_place(base, bytes, d, sizeof(double), &work->distances) &&
-           sslcv__correlation_place(base, bytes, n, d, &work->blocks);
-}
-
-static sslcv_status memory_bytes(const sslcv_loss *loss, const sslcv__loss_job *job, int64_t *bytes)
-{
-    workspace work;
-
-    return sslcv__loss_placed(loss, job, lay_out(job, NULL, &work, bytes));
-}
-
 /* Embeddings so long that products of three of them leave float: the value may still be finite, in double. */
-static sslcv_status check_diff(const workspace *work, int64_t v, int64_t n, int64_t d)
+static sslcv_status check_diff(const sslcv__correlation_memory *work, int64_t v, int64_t n, int64_t d)
 {
     double longest = 0.0;
     int64_t j;
 
-    for (j = 0; j < d; j++) longest = fmax(longest, work->squares[v * d + j]);
+    for (j = 0; j < d; j++) longest = fmax(longest, work->by_view[v * d + j]);
     if (longest * sqrt(longest) * (double)n * (double)d < 1e37) return SSLCV_OK;
     for (j = 0; j < n && sslcv__all_finite(work->diffs[v] + j * work->stride, d); j++) continue;
     if (j == n) return SSLCV_OK;
@@ -158,21 +126,16 @@ static sslcv_status check_diff(const workspace *work, int64_t v, int64_t n, int6
                        longest / (double)(n - 1));
 }
 
-static sslcv_status correlate(const sslcv__loss_job *job, const workspace *work, double *sum)
+static sslcv_status correlate(const sslcv__loss_job *job, const sslcv__correlation_memory *work, double *sum)
 {
     const int64_t n = job->samples, d = job->inputs[0].dim;
     int64_t v;
 
     *sum = 0.0;
     for (v = 0; v < 2; v++) {
-        const sslcv__correlation c = {work->centred[v],
-                                      work->centred[v],
-                                      job->wants_diff ? work->diffs[v] : NULL,
-                                      NULL,
-                                      work->squares + v * d,
-                                      n,
-                                      d,
-                                      work->blocks};
+        const sslcv__correlation c = {
+            work->views[v], work->views[v], job->wants_diff ? work->diffs[v] : NULL, NULL, work->by_view + v * d, n, d,
+            work->blocks};
         double part;
         sslcv_status status = sslcv__correlate(&c, &part);
 
@@ -189,19 +152,18 @@ static sslcv_status score(const sslcv_loss *loss, sslcv__loss_job *job)
     const int64_t d = in->dim;
     const double degrees = (double)(in->samples - 1);
     double distance = 0.0, hinge = 0.0, covariance;
-    workspace work;
-    int64_t bytes, j;
+    const sslcv__correlation_memory work = sslcv__correlation_memory_of(job);
+    int64_t j;
     sslcv_status status;
 
-    lay_out(job, job->memory, &work, &bytes);
 #pragma omp parallel for schedule(static)
     for (j = 0; j < d; j += SSLCV__COLUMNS) {
         prepare_columns(in, &work, j, d - j < SSLCV__COLUMNS ? d - j : SSLCV__COLUMNS);
     }
     status = correlate(job, &work, &covariance);
     if (status != SSLCV_OK) return status;
-    for (j = 0; j < d; j++) distance += work.distances[j];
-    for (j = 0; j < 2 * d; j++) hinge += fmax(0.0, 1.0 - sqrt(work.squares[j] / degrees + variance_floor));
+    for (j = 0; j < d; j++) distance += work.by_column[j];
+    for (j = 0; j < 2 * d; j++) hinge += fmax(0.0, 1.0 - sqrt(work.by_view[j] / degrees + variance_floor));
     job->metrics[INVARIANCE] = distance / ((double)in->samples * (double)d);
     job->metrics[VARIANCE] = 0.5 * hinge / (double)d;
     job->metrics[COVARIANCE] = covariance / (degrees * degrees * (double)d);
@@ -216,10 +178,9 @@ static void differentiate(const sslcv_loss *loss, const sslcv__loss_job *job)
     const int64_t d = job->inputs[0].dim, parts = (d + SSLCV__COLUMNS - 1) / SSLCV__COLUMNS;
     const double samples = (double)job->samples, degrees = samples - 1.0;
     factors f = {.scale = job->scale};
-    workspace work;
-    int64_t bytes, p;
+    const sslcv__correlation_memory work = sslcv__correlation_memory_of(job);
+    int64_t p;
 
-    lay_out(job, job->memory, &work, &bytes);
     f.invariance = 2.0 * *loss->numbers[WEIGHT_INVARIANCE] / (samples * (double)d);
     f.covariance = 4.0 * *loss->numbers[WEIGHT_COVARIANCE] / (degrees * degrees * (double)d);
 #pragma omp parallel for schedule(static)
@@ -250,7 +211,7 @@ static const sslcv__loss_kind kind = {
     .max_inputs = 1,
     .gradient_inputs = 1,
     .check = sslcv__correlation_check,
-    .memory_bytes = memory_bytes,
+    .memory_bytes = sslcv__correlation_bytes,
     .score = score,
     .differentiate = differentiate,
 };

@@ -8,8 +8,8 @@
  * Copies follow behind the step, with the new weights.
  *
  * "cifar": lightly's CIFAR-10 benchmark, two crops, each alone in its pass. "imagenet": facebookresearch/dino, two crops
- * of 224 and eight of 96 pixels; crops of one size share a pass. Two things differ there: gradients are clipped all
- * together, not each tensor alone, and prototypes learn from the first epoch on.
+ * of 224 and eight of 96 pixels; crops of one size share a pass. There each tensor's gradient is clipped alone, and the
+ * prototypes rest in the first epoch, which the authors found to help.
  */
 #include "method/method.h"
 
@@ -26,7 +26,8 @@ static const sslcv__setting settings_table[] = {
     {"weight_decay", {"5e-4", "0.04"}, "of all parameters (cifar, lightly) or of weights (imagenet, DINO)"},
     {"end_decay", {"1", "10"}, "factor on weight_decay that a cosine leads to; DINO from 0.04 to 0.4"},
     {"momentum", {"0.9", "0.9"}, "of SGD; not read by AdamW"},
-    {"clip_norm", {"0", "3"}, "of all gradients together; 0: none; DINO 3 of each tensor"},
+    {"clip_norm", {"0", "3"}, "of each tensor's gradient alone; 0: none; DINO 3"},
+    {"freeze_epochs", {"0", "1"}, "prototypes rest so long; DINO 1"},
     {"warmup_epochs", {"0", "10"}, "linear from 0; DINO 10"},
     {"end_rate", {"0", "0.001"}, "share of the rate that is left at the end; DINO 1e-6 of 0.001"},
     {"ema_momentum", {"0.99", "0.996"}, "of the teacher; lightly, DINO"},
@@ -70,6 +71,7 @@ static sslcv_status make_optimizer(sslcv__recipe *recipe)
     SSLCV__TRY(sslcv__settings_real(recipe->settings, "end_decay", 0.0, 1e6, &factor));
     SSLCV__TRY(sslcv_optimizer_options_init(&o, sizeof o, is_adamw ? SSLCV_OPTIMIZER_ADAMW : SSLCV_OPTIMIZER_SGD));
     o.clip_norm = clip;
+    o.clip_each = clip > 0.0;
     if (!recipe->is_cifar) o.decay_roles = SSLCV_ROLE_WEIGHT;
     SSLCV__TRY(sslcv__recipe_optimizer(recipe, &o));
     SSLCV__TRY(sslcv__recipe_rate(recipe, SSLCV_SCHEDULE_COSINE, recipe->is_cifar ? 128 : 256));
@@ -107,6 +109,19 @@ end:
     return status;
 }
 
+static sslcv_status freeze_prototypes(sslcv__recipe *recipe)
+{
+    sslcv_optimizer_group group;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv_optimizer_group_init(&group, sizeof group));
+    SSLCV__TRY(sslcv__recipe_freeze_steps(recipe, &group.freeze_steps));
+    if (group.freeze_steps == 0) return SSLCV_OK;
+    SSLCV__TRY(sslcv__recipe_group(recipe, PROTOTYPES, SSLCV_ROLE_PARAMETERS, &group));
+end:
+    return status;
+}
+
 static sslcv_status compose(sslcv__recipe *recipe)
 {
     sslcv_branch branch;
@@ -119,6 +134,7 @@ static sslcv_status compose(sslcv__recipe *recipe)
     SSLCV__TRY(sslcv__recipe_crops(recipe, 2, 10, &crops));
     SSLCV__TRY(sslcv__recipe_backbone(recipe, 0));
     SSLCV__TRY(make_heads(recipe));
+    SSLCV__TRY(freeze_prototypes(recipe));
     SSLCV__TRY(sslcv__recipe_trainer(recipe));
     SSLCV__TRY(sslcv__recipe_branch(recipe, 0, crops, 2, &branch));
     branch.grouping = recipe->is_cifar ? SSLCV_GROUPING_BY_VIEW : SSLCV_GROUPING_JOINED;

@@ -9,7 +9,8 @@
 static const sslcv__method *const methods[] = {
     &sslcv__method_simclr,  &sslcv__method_moco_v1,   &sslcv__method_moco_v2,      &sslcv__method_byol,
     &sslcv__method_simsiam, &sslcv__method_swav,      &sslcv__method_barlow_twins, &sslcv__method_vicreg,
-    &sslcv__method_dino,    &sslcv__method_supervised};
+    &sslcv__method_dino,    &sslcv__method_cpc,       &sslcv__method_cpc_v2,       &sslcv__method_cmc,
+    &sslcv__method_pirl,    &sslcv__method_supervised};
 static const char *const presets[SSLCV__NUM_PRESETS] = {"cifar", "imagenet"};
 enum { NUM_METHODS = sizeof methods / sizeof methods[0] };
 
@@ -98,10 +99,11 @@ static sslcv_status check_options(sslcv_context *context, const sslcv_method_opt
         SSLCV__TRY(sslcv__check(o->dataset, SSLCV__DATASET, "method.dataset"));
         SSLCV__TRY(sslcv__check_context(o->dataset, context, "method.dataset"));
     }
-    if (o->num_backbones < 0 || o->num_backbones > 1) {
-        return sslcv__invalid("method.num_backbones is %lld; must be 0 or 1", (long long)o->num_backbones);
+    if (o->num_backbones < 0 || o->num_backbones > SSLCV__RECIPE_ENCODERS) {
+        return sslcv__invalid("method.num_backbones is %lld; must be 0 .. %d", (long long)o->num_backbones,
+                              SSLCV__RECIPE_ENCODERS);
     }
-    if (o->num_backbones == 1) {
+    if (o->num_backbones > 0) { /* that the others are there, only a method that takes them can tell */
         if (!o->backbones) return sslcv__null("method.backbones");
         SSLCV__TRY(sslcv__check(o->backbones[0], SSLCV__BACKBONE, "method.backbones[0]"));
     }

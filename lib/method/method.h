@@ -4,6 +4,7 @@
  *     method.c    the public calls
  *     settings.c  "name=value" texts against a table
  *     parts.c     what recipes share: networks, optimizer, schedules, the trainer
+ *     bank.c      the bank loss of CMC and PIRL
  *     simclr.c    one recipe a file ...
  */
 #ifndef SSLCV__METHOD_H
@@ -54,6 +55,10 @@ extern const sslcv__method sslcv__method_swav;
 extern const sslcv__method sslcv__method_barlow_twins;
 extern const sslcv__method sslcv__method_vicreg;
 extern const sslcv__method sslcv__method_dino;
+extern const sslcv__method sslcv__method_cpc;
+extern const sslcv__method sslcv__method_cpc_v2;
+extern const sslcv__method sslcv__method_cmc;
+extern const sslcv__method sslcv__method_pirl;
 extern const sslcv__method sslcv__method_supervised;
 
 /* ---- settings.c ---- */
@@ -80,10 +85,11 @@ sslcv_status sslcv__settings_refuse(const sslcv__settings *settings, const char 
 
 /* ---- parts.c ---- */
 
-enum { SSLCV__RECIPE_HEADS = 4, SSLCV__RECIPE_VIEWS = 64, SSLCV__RECIPE_BACKBONE = -1 };
+enum { SSLCV__RECIPE_HEADS = 8, SSLCV__RECIPE_ENCODERS = 8, SSLCV__RECIPE_VIEWS = 64, SSLCV__RECIPE_BACKBONE = -1 };
 
 /** Parts of a recipe that draw: the k of sslcv__recipe_seed(). */
-enum { SSLCV__SEED_BACKBONE = 0, SSLCV__SEED_HEAD = 1, SSLCV__SEED_RUN = 2, SSLCV__SEED_HEADS = 3, SSLCV__SEED_LOSS = 16 };
+enum { SSLCV__SEED_BACKBONE = 0, SSLCV__SEED_HEAD = 1, SSLCV__SEED_RUN = 2, SSLCV__SEED_HEADS = 3, SSLCV__SEED_LOSS = 16,
+       SSLCV__SEED_ENCODERS = 32 };
 
 /**
  * A recipe in the making. sslcv_method_create() begins it, the method composes, and what is left is freed again.
@@ -105,6 +111,7 @@ typedef struct sslcv__recipe {
     int64_t                     num_views;     /* of the augmenter; 0: there is none */
     int64_t                     views[SSLCV__RECIPE_VIEWS]; /* 0, 1 .. */
     sslcv_backbone             *backbone;      /* from here on references */
+    sslcv_backbone             *encoders[SSLCV__RECIPE_ENCODERS]; /* instead of it, where there are several */
     sslcv_head                 *heads[SSLCV__RECIPE_HEADS];
     sslcv_loss                 *loss;
     sslcv_augmenter            *augmenter;
@@ -122,6 +129,9 @@ uint64_t sslcv__recipe_seed(const sslcv_method_options *options, uint64_t k);
 /** Steps of an epoch: whole batches of the data set, or as set. */
 sslcv_status sslcv__recipe_epoch_steps(const sslcv__recipe *recipe, int64_t *steps);
 
+/** Steps of the first "freeze_epochs" epochs, in which prototypes rest; 0 where an epoch's length is not known. */
+sslcv_status sslcv__recipe_freeze_steps(const sslcv__recipe *recipe, int64_t *steps);
+
 /** The host's augmenter, or one with the views of a preset of augment.h; none without data set. */
 sslcv_status sslcv__recipe_augment(sslcv__recipe *recipe, const char *cifar, const char *imagenet);
 
@@ -130,6 +140,10 @@ sslcv_status sslcv__recipe_crops(const sslcv__recipe *recipe, int64_t cifar, int
 
 /** The host's backbone, or a new one. */
 sslcv_status sslcv__recipe_backbone(sslcv__recipe *recipe, int32_t zero_init_residual);
+
+/** Defaults, and architecture, width, channels as set; then a new backbone of what the recipe has made of them. */
+sslcv_status sslcv__recipe_backbone_options(const sslcv__recipe *recipe, sslcv_backbone_options *backbone);
+sslcv_status sslcv__recipe_make_backbone(sslcv__recipe *recipe, const sslcv_backbone_options *backbone);
 
 /** Defaults, from the features to "hidden_dim" and "out_dim" as set. */
 sslcv_status sslcv__recipe_mlp_options(const sslcv__recipe *recipe, sslcv_mlp_options *mlp);
@@ -167,17 +181,32 @@ sslcv_status sslcv__recipe_branch(sslcv__recipe *recipe, int64_t first_view, int
 /** The trainer, one branch of the first views through backbone and first head, and the loss on that. */
 sslcv_status sslcv__recipe_finish(sslcv__recipe *recipe, int64_t num_views, int32_t grouping);
 
-/** Rows that recipes have in common. Defaults of the two presets in turn. */
-#define SSLCV__SETTINGS_COMMON(cifar, imagenet)                                                                        \
-    {"architecture", {cifar, imagenet}, "resnet18, resnet34, resnet50 or resnet101; He et al. 2016"},                  \
-        {"width", {"1", "1"}, "factor on the channels of the backbone"},                                               \
-        {"channels", {"0", "0"}, "of the images; 0: as the data set has, 3 where that is not known"},                  \
-        {"steps_per_epoch", {"0", "0"}, "without a data set: steps that make an epoch"},                               \
+/* ---- bank.c ---- */
+
+/**
+ * A bank loss by "loss", "temperature", "negatives", "bank_size", "bank_momentum", "exclude_self" and "out_dim", with a
+ * row for each sample of the data set.
+ *
+ * @param options Defaults, and what the method alone knows: pairing, inputs, Z, first rows.
+ * @return SSLCV_ERR_LIMIT (a bank smaller than the data set, or none known to make it for).
+ */
+sslcv_status sslcv__recipe_bank(sslcv__recipe *recipe, sslcv_nce_bank_options *options);
+
+/** Rows of the settings that all recipes have. */
+#define SSLCV__SETTINGS_RUN                                                                                            \
+    {"steps_per_epoch", {"0", "0"}, "without a data set: steps that make an epoch"},                                   \
         {"prefetch", {"2", "2"}, "batches made ahead"},                                                                \
         {"memory_budget", {"0", "0"}, "MiB of the whole training; 0: no limit; see sslcv_trainer_options"},            \
         {"micro_batch", {"0", "0"}, "images a pass, with gradient caching; 0: the batch, or as the budget asks"},      \
     {                                                                                                                  \
         "checkpoint_epochs", {"1", "1"}, "epochs between checkpoints; 0: at the end only"                              \
     }
+
+/** Rows that recipes with one ResNet have in common. Defaults of the two presets in turn. */
+#define SSLCV__SETTINGS_COMMON(cifar, imagenet)                                                                        \
+    {"architecture", {cifar, imagenet}, "resnet18, resnet34, resnet50 or resnet101; He et al. 2016"},                  \
+        {"width", {"1", "1"}, "factor on the channels of the backbone"},                                               \
+        {"channels", {"0", "0"}, "of the images; 0: as the data set has, 3 where that is not known"},                  \
+        SSLCV__SETTINGS_RUN
 
 #endif

@@ -14,6 +14,7 @@ void sslcv__recipe_free(sslcv__recipe *recipe)
     sslcv_augmenter_destroy(recipe->augmenter);
     sslcv_loss_destroy(recipe->loss);
     for (i = 0; i < SSLCV__RECIPE_HEADS; i++) sslcv_head_destroy(recipe->heads[i]);
+    for (i = 0; i < SSLCV__RECIPE_ENCODERS; i++) sslcv_backbone_destroy(recipe->encoders[i]);
     sslcv_backbone_destroy(recipe->backbone);
 }
 
@@ -66,6 +67,18 @@ sslcv_status sslcv__recipe_epoch_steps(const sslcv__recipe *recipe, int64_t *ste
     info.struct_size = sizeof info;
     SSLCV__TRY(sslcv_dataset_get_info(recipe->options->dataset, &info));
     *steps = info.count / recipe->run.batch_size;
+end:
+    return status;
+}
+
+sslcv_status sslcv__recipe_freeze_steps(const sslcv__recipe *recipe, int64_t *steps)
+{
+    int64_t epochs, each;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__settings_integer(recipe->settings, "freeze_epochs", 0, INT32_MAX, &epochs));
+    SSLCV__TRY(sslcv__recipe_epoch_steps(recipe, &each));
+    *steps = each > 0 && epochs > INT32_MAX / each ? INT32_MAX : epochs * each;
 end:
     return status;
 }
@@ -193,43 +206,62 @@ static sslcv_status choose_channels(const sslcv_method_options *options, int64_t
     return status;
 }
 
-static sslcv_status make_backbone(sslcv__recipe *recipe, int32_t zero_init_residual)
+sslcv_status sslcv__recipe_backbone_options(const sslcv__recipe *recipe, sslcv_backbone_options *o)
 {
     const sslcv__settings *settings = recipe->settings;
-    sslcv_backbone_options o;
     int32_t architecture;
     sslcv_status status;
 
     SSLCV__TRY(sslcv__settings_word(settings, "architecture", architectures, &architecture));
-    SSLCV__TRY(sslcv_backbone_options_init(&o, sizeof o, SSLCV_BACKBONE_RESNET18 + architecture));
-    o.stem = recipe->is_cifar ? SSLCV_STEM_CIFAR : SSLCV_STEM_IMAGENET;
-    o.zero_init_residual = zero_init_residual;
-    o.seed = sslcv__recipe_seed(recipe->options, SSLCV__SEED_BACKBONE);
-    SSLCV__TRY(sslcv__settings_real(settings, "width", 1.0 / 64.0, 16.0, &o.width));
-    SSLCV__TRY(sslcv__settings_integer(settings, "channels", 0, 16, &o.channels));
-    SSLCV__TRY(choose_channels(recipe->options, &o.channels));
-    SSLCV__TRY(sslcv_backbone_create(recipe->context, &o, &recipe->backbone));
+    SSLCV__TRY(sslcv_backbone_options_init(o, sizeof *o, SSLCV_BACKBONE_RESNET18 + architecture));
+    o->stem = recipe->is_cifar ? SSLCV_STEM_CIFAR : SSLCV_STEM_IMAGENET;
+    o->seed = sslcv__recipe_seed(recipe->options, SSLCV__SEED_BACKBONE);
+    SSLCV__TRY(sslcv__settings_real(settings, "width", 1.0 / 64.0, 16.0, &o->width));
+    SSLCV__TRY(sslcv__settings_integer(settings, "channels", 0, 16, &o->channels));
+    SSLCV__TRY(choose_channels(recipe->options, &o->channels));
 end:
     return status;
+}
+
+static sslcv_status read_feature_dim(sslcv__recipe *recipe)
+{
+    sslcv_backbone_info info;
+    sslcv_status status;
+
+    info.struct_size = sizeof info;
+    SSLCV__TRY(sslcv_backbone_get_info(recipe->backbone, &info));
+    recipe->feature_dim = info.feature_dim;
+end:
+    return status;
+}
+
+sslcv_status sslcv__recipe_make_backbone(sslcv__recipe *recipe, const sslcv_backbone_options *o)
+{
+    const sslcv_status status = sslcv_backbone_create(recipe->context, o, &recipe->backbone);
+
+    return status == SSLCV_OK ? read_feature_dim(recipe) : status;
 }
 
 sslcv_status sslcv__recipe_backbone(sslcv__recipe *recipe, int32_t zero_init_residual)
 {
     static const char *const unread[] = {"architecture", "width", "channels", NULL};
     const sslcv_method_options *options = recipe->options;
-    sslcv_backbone_info info;
+    sslcv_backbone_options o;
     sslcv_status status;
 
+    if (options->num_backbones > 1) {
+        return sslcv__invalid("method.num_backbones is %lld; \"%s\" has one", (long long)options->num_backbones,
+                              recipe->settings->method);
+    }
     if (options->num_backbones > 0) {
         SSLCV__TRY(sslcv__settings_refuse(recipe->settings, unread, "the backbone is given"));
         SSLCV__TRY(sslcv_retain(options->backbones[0]));
         recipe->backbone = options->backbones[0];
-    } else {
-        SSLCV__TRY(make_backbone(recipe, zero_init_residual));
+        return read_feature_dim(recipe);
     }
-    info.struct_size = sizeof info;
-    SSLCV__TRY(sslcv_backbone_get_info(recipe->backbone, &info));
-    recipe->feature_dim = info.feature_dim;
+    SSLCV__TRY(sslcv__recipe_backbone_options(recipe, &o));
+    o.zero_init_residual = zero_init_residual;
+    SSLCV__TRY(sslcv__recipe_make_backbone(recipe, &o));
 end:
     return status;
 }

@@ -73,7 +73,6 @@ static sslcv_status make_loss(sslcv__recipe *recipe)
 {
     const sslcv__settings *settings = recipe->settings;
     sslcv_swapped_options o;
-    int64_t freeze_epochs, steps;
     sslcv_status status;
 
     SSLCV__TRY(sslcv_swapped_options_init(&o, sizeof o));
@@ -85,13 +84,11 @@ static sslcv_status make_loss(sslcv__recipe *recipe)
     SSLCV__TRY(sslcv__settings_integer(settings, "iterations", 1, INT32_MAX, &o.iterations));
     SSLCV__TRY(sslcv__settings_integer(settings, "queue_size", 0, INT32_MAX, &o.queue_size));
     SSLCV__TRY(sslcv__settings_integer(settings, "queue_start_epoch", 0, INT32_MAX, &o.queue_start_epoch));
-    SSLCV__TRY(sslcv__settings_integer(settings, "freeze_epochs", 0, INT32_MAX, &freeze_epochs));
-    SSLCV__TRY(sslcv__recipe_epoch_steps(recipe, &steps));
+    SSLCV__TRY(sslcv__recipe_freeze_steps(recipe, &o.freeze_steps));
     if (o.queue_size > 0 && o.queue_size < recipe->run.batch_size) {
         return sslcv__fail(SSLCV_ERR_LIMIT, "swav.queue_size is %lld; must be 0, or at least the batch, %lld",
                            (long long)o.queue_size, (long long)recipe->run.batch_size);
     }
-    o.freeze_steps = steps > 0 && freeze_epochs > INT32_MAX / steps ? INT32_MAX : freeze_epochs * steps;
     o.seed = sslcv__recipe_seed(recipe->options, SSLCV__SEED_LOSS);
     SSLCV__TRY(sslcv_loss_create_swapped(recipe->context, &o, &recipe->loss));
 end:

@@ -88,7 +88,10 @@ static sslcv_status check_ranges(const sslcv_optimizer_options *o)
     SSLCV__TRY(check_roles("decay_roles", o->decay_roles));
     SSLCV__TRY(check_roles("adapt_roles", o->adapt_roles));
     SSLCV__TRY(check_flag("trust_clip", o->trust_clip));
-    if (o->reserved != 0) status = sslcv__fail(SSLCV_ERR_UNSUPPORTED, "optimizer.reserved is not 0");
+    SSLCV__TRY(check_flag("clip_each", o->clip_each));
+    if (o->clip_each && o->clip_norm == 0.0) {
+        return sslcv__invalid("optimizer.clip_each is 1, but clip_norm is 0: there is nothing to clip to");
+    }
 end:
     return status;
 }
@@ -210,6 +213,9 @@ static sslcv_status read_group(int32_t kind, const sslcv_optimizer_group *group,
     SSLCV__TRY(check_real("group.weight_decay", g->weight_decay, -HUGE_VAL, 1e30, ">= 0, or negative for the default"));
     SSLCV__TRY(check_real("group.momentum", g->momentum, -HUGE_VAL, 1.0, "0 .. 1, or negative for the default"));
     SSLCV__TRY(check_flag("group.fixed_rate", g->fixed_rate));
+    if (g->freeze_steps < 0) {
+        return sslcv__invalid("optimizer.group.freeze_steps is %lld; must be >= 0", (long long)g->freeze_steps);
+    }
     if (g->adapt != -1) SSLCV__TRY(check_flag("group.adapt", g->adapt));
     if (g->momentum >= 0.0 && is_adam(kind)) {
         return sslcv__invalid("optimizer.group.momentum is %g; Adam has none, must be negative", g->momentum);

@@ -36,7 +36,7 @@ typedef struct sslcv__optimizer_tensor {
     float *second_moment;   /* (count); NULL: not Adam */
     int64_t *steps;         /* updates it has had; NULL: not Adam */
     int32_t decays, adapts; /* by role and group */
-    int32_t is_active;      /* in the running step: has a gradient and is not frozen */
+    int32_t is_active;      /* in the running step: has a gradient and does not rest */
     uint64_t resets;        /* of the variable, that the slots have followed */
     sslcv__sums sums;       /* likewise */
     sslcv__update update;   /* likewise */

@@ -5,7 +5,7 @@
  *
  * Kinds with momentum differ only in the two factors of d = gradient * g + decay * w, and in the rate:
  *
- *                     gradient   decay     rate          c: clipping of the global norm
+ *                     gradient   decay     rate          c: clipping of the global norm, or of the tensor's
  *     SGD             c          d         lr
  *     LARS            r c        r d       lr            r = trust |w| / |c g + d w|
  *     LARS_CLASSIC    lr r c     lr r d    1             likewise
@@ -25,7 +25,7 @@ typedef struct step_plan {
     double learning_rate;
     double first_rate;
     double weight_decay;
-    double clip; /* factor on all gradients */
+    double norm; /* of all gradients together */
 } step_plan;
 
 /* ---- first loop: sums ---- */
@@ -37,7 +37,8 @@ static void mark_active(sslcv_optimizer *optimizer)
     for (i = 0; i < optimizer->num_tensors; i++) {
         sslcv__optimizer_tensor *tensor = &optimizer->tensors[i];
 
-        tensor->is_active = tensor->variable->has_gradient && !tensor->variable->frozen;
+        tensor->is_active = tensor->variable->has_gradient && !tensor->variable->frozen &&
+                            *optimizer->step >= optimizer->groups[tensor->group].options.freeze_steps;
         tensor->sums = (sslcv__sums){0.0, 0.0, 0.0};
     }
 }
@@ -89,6 +90,14 @@ static sslcv_status examine_gradients(sslcv_optimizer *optimizer, double *norm)
 }
 
 /* ---- scalars of each tensor ---- */
+
+/* Factor on the gradient that brings it to clip_norm: its own norm, or that of all. */
+static double clipping(const sslcv_optimizer_options *o, const step_plan *plan, const sslcv__sums *sums)
+{
+    const double norm = o->clip_each ? sqrt(sums->gg) : plan->norm;
+
+    return o->clip_norm > 0.0 && norm > o->clip_norm ? o->clip_norm / norm : 1.0;
+}
 
 static double clipped(const sslcv_optimizer_options *o, double ratio, double rate)
 {
@@ -163,13 +172,14 @@ static void plan_tensor(const sslcv_optimizer *optimizer, const step_plan *plan,
     const sslcv_optimizer_group *group = &optimizer->groups[tensor->group].options;
     const double rate = group->rate_scale * (group->fixed_rate ? plan->first_rate : plan->learning_rate);
     const double decay = !tensor->decays ? 0.0 : group->weight_decay >= 0.0 ? group->weight_decay : plan->weight_decay;
+    const double clip = clipping(o, plan, &tensor->sums);
     sslcv__update *u = &tensor->update;
 
     *u = (sslcv__update){.momentum = (float)(group->momentum >= 0.0 ? group->momentum : o->momentum)};
     if (tensor->steps) {
-        plan_adam(o, *tensor->steps + 1, plan->clip, decay, rate, u);
+        plan_adam(o, *tensor->steps + 1, clip, decay, rate, u);
     } else {
-        plan_momentum(o, tensor, plan->clip, decay, rate, u);
+        plan_momentum(o, tensor, clip, decay, rate, u);
     }
 }
 
@@ -249,13 +259,10 @@ static sslcv_status check_numbers(double learning_rate, double weight_decay)
 /* Inside a compute frame. */
 static sslcv_status step(sslcv_optimizer *optimizer, double learning_rate, double weight_decay)
 {
-    const double limit = optimizer->options.clip_norm;
-    step_plan plan = {.learning_rate = learning_rate, .clip = 1.0};
-    double norm;
-    const sslcv_status status = examine_gradients(optimizer, &norm);
+    step_plan plan = {.learning_rate = learning_rate};
+    const sslcv_status status = examine_gradients(optimizer, &plan.norm);
 
     if (status != SSLCV_OK) return status;
-    if (limit > 0.0 && norm > limit) plan.clip = limit / norm;
     if (weight_decay >= 0.0) *optimizer->weight_decay = weight_decay;
     if (*optimizer->step == 0) *optimizer->first_rate = learning_rate;
     plan.weight_decay = *optimizer->weight_decay;

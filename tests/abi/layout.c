@@ -483,8 +483,8 @@ NEXT(sslcv_optimizer_options, trust, clip_norm);
 NEXT(sslcv_optimizer_options, clip_norm, decay_roles);
 NEXT(sslcv_optimizer_options, decay_roles, adapt_roles);
 NEXT(sslcv_optimizer_options, adapt_roles, trust_clip);
-NEXT(sslcv_optimizer_options, trust_clip, reserved);
-LAST(sslcv_optimizer_options, reserved, 88);
+NEXT(sslcv_optimizer_options, trust_clip, clip_each);
+LAST(sslcv_optimizer_options, clip_each, 88);
 
 FIRST(sslcv_optimizer_group, struct_size);
 NEXT(sslcv_optimizer_group, struct_size, rate_scale);
@@ -492,7 +492,8 @@ NEXT(sslcv_optimizer_group, rate_scale, weight_decay);
 NEXT(sslcv_optimizer_group, weight_decay, momentum);
 NEXT(sslcv_optimizer_group, momentum, fixed_rate);
 NEXT(sslcv_optimizer_group, fixed_rate, adapt);
-LAST(sslcv_optimizer_group, adapt, 40);
+NEXT(sslcv_optimizer_group, adapt, freeze_steps);
+LAST(sslcv_optimizer_group, freeze_steps, 48);
 
 FIRST(sslcv_schedule, struct_size);
 NEXT(sslcv_schedule, struct_size, kind);
@@ -611,7 +612,9 @@ NEXT(sslcv_embed_options, batch_size, first);
 NEXT(sslcv_embed_options, first, count);
 NEXT(sslcv_embed_options, count, seed);
 NEXT(sslcv_embed_options, seed, epoch);
-LAST(sslcv_embed_options, epoch, 80);
+NEXT(sslcv_embed_options, epoch, mean_positions);
+NEXT(sslcv_embed_options, mean_positions, reserved);
+LAST(sslcv_embed_options, reserved, 88);
 
 FIRST(sslcv_probe_options, struct_size);
 NEXT(sslcv_probe_options, struct_size, kind);

@@ -3,7 +3,8 @@
 
     python3 tests/golden/make_augment.py > tests/golden/augment.txt
 
-Made with torch 1.13.1 and torchvision 0.14.1 on float tensors; the records pil_* with Pillow 9.4 on bytes.
+Made with torch 1.13.1 and torchvision 0.14.1 on float tensors; the records pil_* with Pillow 9.4 on bytes; "deform" and
+"curve" with SciPy 1.10 in double.
 Format: "@ name channels height width", then the values, row-major.
 """
 import math
@@ -12,7 +13,9 @@ import numpy as np
 import torch
 import torchvision.transforms as T
 import torchvision.transforms.functional as F
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
+from scipy.interpolate import BSpline
+from scipy.ndimage import map_coordinates
 from torchvision.transforms.functional import InterpolationMode as Mode
 
 
@@ -55,6 +58,53 @@ def sobel(image):
     """DeepCluster's front end: two convolutions with zero padding of the mean of the channels."""
     kernels = torch.tensor([[[1, 0, -1], [2, 0, -2], [1, 0, -1]], [[1, 2, 1], [0, 0, 0], [-1, -2, -1]]]).double()
     return torch.nn.functional.conv2d(image.double().mean(0)[None, None], kernels[:, None], padding=1)[0]
+
+
+def pillow(bytes_of):
+    """AutoAugment's operations, as in its code."""
+    def record_of(name, made):
+        record("pil_" + name, np.array(made).astype(np.float32).transpose(2, 0, 1) / 255)
+
+    for name, filter in (("nearest", Image.NEAREST), ("bilinear", Image.BILINEAR)):
+        for key, rows in (("shear_x", (1, 0.27, 0, 0, 1, 0)), ("shear_y", (1, 0, 0, -0.23, 1, 0)),
+                          ("translate_x", (1, 0, 3, 0, 1, 0)), ("translate_y", (1, 0, 0, 0, 1, -4))):
+            record_of("%s_%s" % (key, name), bytes_of.transform(bytes_of.size, Image.AFFINE, rows, filter))
+        for degrees in (23, -30):
+            record_of("rotate_%d_%s" % (degrees, name), bytes_of.rotate(degrees, filter))
+    for key, made in (("autocontrast", ImageOps.autocontrast), ("invert", ImageOps.invert),
+                      ("solarize", lambda p: ImageOps.solarize(p, 100)),
+                      ("posterize", lambda p: ImageOps.posterize(p, 5)),
+                      ("contrast", lambda p: ImageEnhance.Contrast(p).enhance(1.7)),
+                      ("color", lambda p: ImageEnhance.Color(p).enhance(0.3)),
+                      ("brightness", lambda p: ImageEnhance.Brightness(p).enhance(1.6)),
+                      ("sharpness", lambda p: ImageEnhance.Sharpness(p).enhance(1.9))):
+        record_of(key, made(bytes_of))
+    large = picture(6, 3, 40, 40).numpy().astype(int)
+    large[1] = 90 + large[1] // 8  # few levels
+    large[2] = 200  # one
+    record_of("equalize", ImageOps.equalize(Image.fromarray(large.astype(np.uint8).transpose(1, 2, 0))))
+    record_of("equalize_small", ImageOps.equalize(bytes_of))
+
+
+def spline(points, at):
+    """Uniform cubic B-spline, point k at k - 1."""
+    return BSpline(np.arange(len(points) + 4) - 3.0, points, 3)(at)
+
+
+def deform(image):
+    """Control points a quarter of a side apart; pixels mirrored about those of the edge."""
+    height, width = image.shape[1:]
+    down, across = (k * generate(seed, 49).astype(np.float64).reshape(7, 7) for k, seed in ((2, 11), (3, 12)))
+    y, x = (np.arange(height) + 0.5) * 4 / height, (np.arange(width) + 0.5) * 4 / width
+    shifts = [spline(spline(p, y).T, x).T for p in (down, across)]
+    places = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij")) + np.stack(shifts)
+    return np.stack([map_coordinates(p.double().numpy(), places, order=1, mode="mirror") for p in image])
+
+
+def curve(image):
+    points = np.array([-0.08, 0.31, 0.55, 0.68, 1.09])
+    ends = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
+    return np.clip(spline(ends, 4 * image.double().numpy()), 0, 1)
 
 
 def main():
@@ -117,6 +167,10 @@ def main():
     record("ycbcr", mix(image, [[65.481, 128.553, 24.966], [-37.797, -74.203, 112], [112, -93.786, -18.214]],
                         (16, 128, 128)))
     record("sobel", sobel(image))
+
+    pillow(Image.fromarray(stored.permute(1, 2, 0).numpy()))
+    record("deform", deform(image))
+    record("curve", curve(image))
 
     # Moments of RandomResizedCrop's boxes in an image of 48 x 64: mean and deviation of area share, log ratio, top, left.
     torch.manual_seed(5)

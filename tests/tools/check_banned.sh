@@ -14,6 +14,7 @@ BEGIN {
     allowed["lib/image/jpeg.c setjmp"] = "the only way out of an error of libjpeg"
     allowed["lib/image/jpeg.c longjmp"] = "the only way out of an error of libjpeg"
     allowed["lib/core/compute.c omp_set_num_threads"] = "set for the frame, and put back"
+    allowed["lib/core/compute.c omp_set_dynamic"] = "likewise"
 }
 FNR == 1 { comment = 0 }
 {

@@ -138,7 +138,8 @@ static inline void check_golden(const char *label, sslcv_head *head, int32_t ndi
     static float x[HEAD_MAX], g[HEAD_MAX];
     const sslcv_tensor input = drawn(x, 3, 2.0f, ndim, shape);
     sslcv_tensor output, diff;
-    char line[65536], name[64];
+    static char line[65536];
+    char name[64];
     int tensors = 0;
 
     ck_assert_msg(file != NULL, "tests/golden/heads.txt is missing: run from the root of the repository");

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include "core/compute.h"
+#include "dnn/dnn.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -23,6 +24,14 @@ static sslcv_context *context_of(int32_t threads)
     return context;
 }
 
+static int exit_status_of(pid_t child)
+{
+    int status = 0;
+
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 START_TEST(frame_puts_the_thread_count_back)
 {
     sslcv_context *two = context_of(2), *one = context_of(1);
@@ -39,6 +48,66 @@ START_TEST(frame_puts_the_thread_count_back)
     ck_assert_int_eq(omp_get_max_threads(), 3);
     sslcv_context_destroy(one);
     sslcv_context_destroy(two);
+}
+END_TEST
+
+/* OpenMP may not give fewer threads than asked for: oneDNN would leave their work undone. */
+START_TEST(frame_fixes_the_thread_count)
+{
+    sslcv_context *context = context_of(2);
+    sslcv__compute outer, inner;
+    int host;
+
+    for (host = 1; host >= 0; host--) { /* leaves it off for the tests that follow */
+        omp_set_dynamic(host);
+        OK(sslcv__compute_begin(context, &outer));
+        ck_assert_int_eq(omp_get_dynamic(), 0);
+        OK(sslcv__compute_begin(context, &inner));
+        sslcv__compute_end(&inner);
+        ck_assert_int_eq(omp_get_dynamic(), 0);
+        sslcv__compute_end(&outer);
+        ck_assert_int_eq(omp_get_dynamic(), host);
+    }
+    sslcv_context_destroy(context);
+}
+END_TEST
+
+/* What a process with OMP_THREAD_LIMIT=1 sees, outside of any test; 0: contexts know, and products are whole. */
+static int compute_within_limit(void)
+{
+    enum { N = 64 };
+    static float a[N * N], c[N * N];
+    sslcv_context_options options;
+    sslcv_context_info info = {.struct_size = sizeof info};
+    sslcv_context *context = NULL;
+    sslcv__compute frame;
+    int wrong = 0, i;
+
+    for (i = 0; i < N * N; i++) a[i] = 1.0f;
+    if (sslcv_context_options_init(&options, sizeof options) != SSLCV_OK) return 2;
+    options.threads = 2;
+    if (sslcv_context_create(&options, &context) != SSLCV_OK) return 2;
+    if (sslcv_context_get_info(context, &info) != SSLCV_OK) return 2;
+    if (sslcv__compute_begin(context, &frame) != SSLCV_OK) return 2;
+    if (sslcv__gemm(0, 0, N, N, N, 1.0f, a, N, a, N, 0.0f, c, N) != SSLCV_OK) return 2;
+    sslcv__compute_end(&frame);
+    for (i = 0; i < N * N; i++) wrong += c[i] != (float)N;
+    sslcv_context_destroy(context);
+    return info.threads == 1 && wrong == 0 ? 0 : 1;
+}
+
+static const char *own_path;
+
+START_TEST(threads_stay_within_the_limit)
+{
+    const pid_t child = fork();
+
+    if (child == 0) {
+        setenv("OMP_THREAD_LIMIT", "1", 1);
+        execl(own_path, own_path, "--within-limit", (char *)NULL);
+        _exit(3);
+    }
+    ck_assert_int_eq(exit_status_of(child), 0);
 }
 END_TEST
 
@@ -96,14 +165,6 @@ START_TEST(frame_puts_the_control_register_back)
 END_TEST
 #endif
 
-static int exit_status_of(pid_t child)
-{
-    int status = 0;
-
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 /* What a child sees: 0 when compute is refused, every time, and the message names the parent. Destroys the context. */
 static int refused_in_child(sslcv_context *context)
 {
@@ -153,12 +214,18 @@ START_TEST(fork_before_compute_is_fine)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char **argv)
 {
-    Suite *suite = suite_create("compute");
-    TCase *frames = tcase_create("frames");
+    Suite *suite;
+    TCase *frames;
 
+    if (argc > 1 && strcmp(argv[1], "--within-limit") == 0) return compute_within_limit();
+    own_path = argv[0];
+    suite = suite_create("compute");
+    frames = tcase_create("frames");
     tcase_add_test(frames, frame_puts_the_thread_count_back);
+    tcase_add_test(frames, frame_fixes_the_thread_count);
+    tcase_add_test(frames, threads_stay_within_the_limit);
 #if defined(__SSE2__)
     tcase_add_loop_test(frames, frame_puts_the_control_register_back, 0, sizeof host_flags / sizeof host_flags[0]);
 #endif

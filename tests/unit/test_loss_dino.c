@@ -37,7 +37,7 @@ static double log_sum_exp(const double *x, int64_t dim, double temperature)
 
 static void assign(const twin *t, const float *teacher, double *q)
 {
-    double row[MAX];
+    static double row[MAX];
     int64_t r, k;
 
     for (r = 0; r < t->teacher_views * t->samples; r++) {

@@ -203,6 +203,7 @@ static void compare_with_twin(sslcv_context *context, sslcv__rng *rng, int32_t k
     o.weight_decay = sslcv__rng_range(rng, 0.0, 0.1);
     o.decay_roles = (int32_t)sslcv__rng_below(rng, 8);
     if (sslcv__rng_below(rng, 2)) o.clip_norm = 1.0;
+    if (o.clip_norm > 0.0) o.clip_each = (int32_t)sslcv__rng_below(rng, 2);
     if (!adam) o.nesterov = (int32_t)sslcv__rng_below(rng, 2);
     if (!adam && sslcv__rng_below(rng, 4) == 0) o.momentum = 0.0;
     if (lars) {
@@ -229,7 +230,7 @@ static void compare_with_twin(sslcv_context *context, sslcv__rng *rng, int32_t k
     OK(sslcv_optimizer_add(optimizer, state, SSLCV_ROLE_PARAMETERS, NULL));
     for (step = 0; step < STEPS; step++) {
         const double rate = sslcv__rng_range(rng, 0.001, 0.2);
-        double norm = 0.0, clip;
+        double all = 0.0;
 
         for (i = 0; i < TWINS; i++) {
             float *gradient = i == step ? NULL : gradients_of(state, i); /* one rests in each step */
@@ -237,12 +238,13 @@ static void compare_with_twin(sslcv_context *context, sslcv__rng *rng, int32_t k
             for (j = 0; j < t[i].count && gradient; j++) {
                 gradient[j] = i == 5 && step == 1 ? 0.0f : (float)(0.1 * sslcv__rng_normal(rng));
                 g[i * LARGEST + j] = (double)gradient[j];
-                norm += g[i * LARGEST + j] * g[i * LARGEST + j];
+                all += g[i * LARGEST + j] * g[i * LARGEST + j];
             }
         }
-        clip = o.clip_norm > 0.0 && sqrt(norm) > o.clip_norm ? o.clip_norm / sqrt(norm) : 1.0;
         for (i = 0; i < TWINS; i++) {
             const int decays = (roles[i % 3] & o.decay_roles) != 0, adapts = (roles[i % 3] & o.adapt_roles) != 0;
+            const double norm = o.clip_each ? norm_of(g + i * LARGEST, t[i].count) : sqrt(all);
+            const double clip = o.clip_norm > 0.0 && norm > o.clip_norm ? o.clip_norm / norm : 1.0;
 
             if (i == step) continue;
             for (j = 0; j < t[i].count; j++) g[i * LARGEST + j] *= clip;

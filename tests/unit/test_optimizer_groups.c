@@ -129,6 +129,69 @@ START_TEST(tensors_rest)
 }
 END_TEST
 
+/* A group rests in its first steps whatever its gradient, and counts in no norm; then on as if nothing had been. */
+START_TEST(groups_rest_at_first)
+{
+    sslcv_context *context = new_context(NULL, 1);
+    sslcv_optimizer_options options = options_of(SSLCV_OPTIMIZER_ADAM);
+    sslcv_optimizer_group group = new_group();
+    sslcv_state *state = new_state(context, "late", SSLCV_ROLE_WEIGHT, 2);
+    sslcv_optimizer *optimizer;
+    float fresh;
+    int step;
+
+    options.clip_norm = 1.0;
+    optimizer = new_optimizer(context, &options);
+    add_tensor(state, "other", SSLCV_ROLE_BIAS, 2);
+    ck_assert_int_eq(group.freeze_steps, 0);
+    group.freeze_steps = 2;
+    OK(sslcv_optimizer_add(optimizer, state, SSLCV_ROLE_WEIGHT, &group));
+    OK(sslcv__optimizer_add_rest(optimizer, state));
+    for (step = 0; step < 2; step++) {
+        set_all(state, 0, 2, 1.0f, step ? NAN : 1e6f);
+        set_all(state, 1, 2, 1.0f, 0.5f);
+        OK(sslcv_optimizer_step(optimizer, 0.01, -1.0));
+        ck_assert_float_eq(values_of(state, 0)[0], 1.0f);
+        ck_assert_float_eq(optimizer->tensors[0].momentum[0], 0.0f);
+        ck_assert_int_eq(*optimizer->tensors[0].steps, 0);
+        ck_assert_int_eq(state->items[0].variable->has_gradient, 0);
+        CLOSE(optimizer->tensors[1].update.gradient, 1.0, 0.0); /* no clipping: 1e6 is not in the norm */
+        if (step == 0) fresh = values_of(state, 1)[0];
+    }
+    set_all(state, 0, 2, 1.0f, 0.5f);
+    OK(sslcv_optimizer_step(optimizer, 0.01, -1.0));
+    ck_assert_float_eq(values_of(state, 0)[1], fresh); /* its first step */
+    sslcv_optimizer_destroy(optimizer);
+    sslcv_state_destroy(state);
+    sslcv_context_destroy(context);
+}
+END_TEST
+
+/* One tensor is brought to the limit, the other is below it and stays, though both together are above. */
+START_TEST(each_tensor_is_clipped_alone)
+{
+    sslcv_context *context = new_context(NULL, 1);
+    sslcv_optimizer_options options = options_of(SSLCV_OPTIMIZER_SGD);
+    sslcv_state *state = new_state(context, "long", SSLCV_ROLE_WEIGHT, 4);
+    sslcv_optimizer *optimizer;
+
+    add_tensor(state, "short", SSLCV_ROLE_WEIGHT, 4);
+    options.weight_decay = 0.0;
+    options.clip_norm = 3.0;
+    options.clip_each = 1;
+    optimizer = new_optimizer(context, &options);
+    OK(sslcv_optimizer_add(optimizer, state, SSLCV_ROLE_PARAMETERS, NULL));
+    set_all(state, 0, 4, 1.0f, 3.0f);  /* norm 6 */
+    set_all(state, 1, 4, 1.0f, 1.25f); /* norm 2.5 */
+    OK(sslcv_optimizer_step(optimizer, 0.1, -1.0));
+    CLOSE(values_of(state, 0)[3], 1.0 - 0.15, 1e-7);
+    CLOSE(values_of(state, 1)[3], 1.0 - 0.125, 1e-7);
+    sslcv_optimizer_destroy(optimizer);
+    sslcv_state_destroy(state);
+    sslcv_context_destroy(context);
+}
+END_TEST
+
 /* ---- options ---- */
 
 #define REFUSED(kind, field, number, text)                                                                             \
@@ -170,9 +233,8 @@ START_TEST(options_are_checked)
     REFUSED(SSLCV_OPTIMIZER_SGD, adapt_roles, 7, "optimizer.adapt_roles is set");
     REFUSED(SSLCV_OPTIMIZER_ADAM, momentum, 0.5, "optimizer.momentum is set, but kind 5");
     REFUSED(SSLCV_OPTIMIZER_ADAM, nesterov, 1, "optimizer.nesterov is set");
-    options = options_of(SSLCV_OPTIMIZER_SGD);
-    options.reserved = 1;
-    FAILS(sslcv_optimizer_create(context, &options, &optimizer), SSLCV_ERR_UNSUPPORTED, "optimizer.reserved");
+    REFUSED(SSLCV_OPTIMIZER_SGD, clip_each, 2, "optimizer.clip_each is 2; must be 0 or 1");
+    REFUSED(SSLCV_OPTIMIZER_SGD, clip_each, 1, "optimizer.clip_each is 1, but clip_norm is 0");
     ck_assert_ptr_null(optimizer);
     sslcv_context_destroy(context);
 }
@@ -208,6 +270,9 @@ START_TEST(groups_are_checked)
     group = new_group();
     group.fixed_rate = 3;
     FAILS(sslcv_optimizer_add(optimizer, state, 1, &group), SSLCV_ERR_INVALID_ARGUMENT, "group.fixed_rate is 3");
+    group = new_group();
+    group.freeze_steps = -1;
+    FAILS(sslcv_optimizer_add(optimizer, state, 1, &group), SSLCV_ERR_INVALID_ARGUMENT, "group.freeze_steps is -1");
     ck_assert_int_eq(optimizer->num_groups, 0);
     sslcv_optimizer_destroy(optimizer);
     sslcv_state_destroy(foreign);
@@ -278,7 +343,7 @@ static void take_steps(sslcv_optimizer *optimizer, sslcv_state *state, int from,
     }
 }
 
-/* Three steps, the state into a fresh optimizer, three more: the bits of six steps. */
+/* Three steps, the state into a fresh optimizer, three more: the bits of six steps. Some rest in the first four. */
 START_TEST(state_makes_runs_resume)
 {
     sslcv_context *context = new_context(NULL, 1);
@@ -292,6 +357,7 @@ START_TEST(state_makes_runs_resume)
         sslcv_state *b = new_state(context, "w", SSLCV_ROLE_WEIGHT, 300);
 
         group.fixed_rate = kind % 2;
+        group.freeze_steps = kind % 3 == 0 ? 4 : 0;
         golden_input(69, 300, values_of(a, 0));
         OK(sslcv_optimizer_add(whole, a, SSLCV_ROLE_PARAMETERS, &group));
         OK(sslcv_optimizer_add(half, b, SSLCV_ROLE_PARAMETERS, &group));
@@ -301,6 +367,7 @@ START_TEST(state_makes_runs_resume)
         take_steps(whole, a, 3, 6);
         take_steps(half, b, 3, 6);
         ck_assert_mem_eq(values_of(a, 0), values_of(b, 0), 300 * sizeof(float));
+        ck_assert_int_eq(half->tensors[0].is_active, 1);
         FAILS(sslcv_optimizer_add(half, a, 1, NULL), SSLCV_ERR_STATE, "has made 6 steps");
         sslcv_optimizer_destroy(half);
         sslcv_optimizer_destroy(whole);
@@ -372,6 +439,8 @@ int main(void)
     tcase_add_test(groups, exclusions);
     tcase_add_test(groups, groups_treat_their_tensors);
     tcase_add_test(groups, tensors_rest);
+    tcase_add_test(groups, groups_rest_at_first);
+    tcase_add_test(groups, each_tensor_is_clipped_alone);
     tcase_add_test(groups, options_are_checked);
     tcase_add_test(groups, groups_are_checked);
     suite_add_tcase(suite, groups);

@@ -44,6 +44,7 @@ START_TEST(test_composition)
     check_groups(&r, _i ? authors : lightly);
     ck_assert_int_eq(o->kind, _i ? SSLCV_OPTIMIZER_ADAMW : SSLCV_OPTIMIZER_SGD);
     ck_assert(o->clip_norm == (_i ? 3.0 : 0.0) && o->weight_decay == (_i ? 0.04 : 5e-4));
+    ck_assert_int_eq(o->clip_each, _i);
     ck_assert(loss_number(&r, "student_temperature") == 0.1 && loss_number(&r, "teacher_temperature") == 0.04 &&
               loss_number(&r, "center_momentum") == 0.9);
     ck_assert_int_eq(r.trainer->options.ema_random_init, 0);
@@ -83,6 +84,31 @@ START_TEST(test_teacher_moves)
     for (i = 0; i < center.count; i++) sum += fabs(center.values[i]);
     ck_assert(sum > 0.0);
     free(center.values);
+    free_recipe(&r);
+}
+END_TEST
+
+/* In the first epoch, with their gradient, decay and momentum; the teacher's copies with them. */
+START_TEST(test_prototypes_rest)
+{
+    static const char *const names[] = {"head.1.prototypes.weight", "momentum.head.1.prototypes.weight"};
+    weights first[2], other, now;
+    int64_t i, t;
+    rig r = make_recipe("dino", "imagenet",
+                        TINY " hidden_dim=32 out_dim=16 prototypes=24 crops=2 warmup_epochs=0 ema_momentum=0.5");
+
+    for (i = 0; i < 2; i++) first[i] = read_tensor(&r, names[i]);
+    other = read_tensor(&r, "head.0.0.weight");
+    for (t = 1; t <= 4; t++) {
+        step(&r);
+        for (i = 0; i < 2; i++) {
+            now = read_tensor(&r, names[i]);
+            ck_assert_int_eq(memcmp(now.values, first[i].values, (size_t)now.count * sizeof *now.values) == 0, t <= 3);
+            free(now.values);
+        }
+    }
+    ck_assert(!equal(other, read_tensor(&r, "head.0.0.weight")));
+    for (i = 0; i < 2; i++) free(first[i].values);
     free_recipe(&r);
 }
 END_TEST
@@ -132,6 +158,7 @@ int main(void)
     tcase_add_loop_test(dino, test_composition, 0, 2);
     tcase_add_test(dino, test_published_heads);
     tcase_add_test(dino, test_teacher_moves);
+    tcase_add_test(dino, test_prototypes_rest);
     tcase_add_test(dino, test_crops);
     tcase_add_test(dino, test_settings);
     suite_add_tcase(suite, dino);

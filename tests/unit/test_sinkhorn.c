@@ -19,17 +19,15 @@ typedef struct balanced {
     int in_place;
 } balanced;
 
-static balanced new_balanced(int64_t rows, int64_t columns, double epsilon, int64_t iterations)
+/* Too large for the stack, so all of them are static. */
+static void set_balanced(balanced *b, int64_t rows, int64_t columns, double epsilon, int64_t iterations)
 {
-    static balanced b;
-
-    memset(&b, 0, sizeof b);
-    b.rows = rows;
-    b.columns = columns;
-    b.epsilon = epsilon;
-    b.iterations = iterations;
-    b.bound = INFINITY;
-    return b;
+    memset(b, 0, sizeof *b);
+    b->rows = rows;
+    b->columns = columns;
+    b->epsilon = epsilon;
+    b->iterations = iterations;
+    b->bound = INFINITY;
 }
 
 /* scores has all samples; codes gets those of the wanted ones. */
@@ -199,8 +197,9 @@ START_TEST(published_values)
     int64_t i;
 
     for (g = 0; g < sizeof golden / sizeof *golden; g++) {
-        balanced b = new_balanced(4, 3, golden[g].epsilon, golden[g].iterations);
+        static balanced b;
 
+        set_balanced(&b, 4, 3, golden[g].epsilon, golden[g].iterations);
         golden_scores(b.scores);
         for (i = 0; i < 12; i++) CLOSE(b.scores[i], scores[i], 1e-6);
         run(context, &b);
@@ -210,8 +209,10 @@ START_TEST(published_values)
     }
     {
         /* A maximum for each sample gives other codes. */
-        balanced b = new_balanced(4, 3, .5, 3), other = b;
+        static balanced b, other;
 
+        set_balanced(&b, 4, 3, .5, 3);
+        other = b;
         golden_scores(b.scores);
         golden_scores(other.scores);
         for (i = 0; i < 12; i++) {
@@ -243,10 +244,11 @@ START_TEST(equals_its_twin)
     sslcv__rng_init(&rng, 2, 6, 0);
     for (round = 0; round < 200; round++) {
         const double epsilon = epsilons[sslcv__rng_below(&rng, 8)], span = sslcv__rng_range(&rng, 0.1, 1.0);
-        balanced b = new_balanced(1 + sslcv__rng_below(&rng, 60), 1 + sslcv__rng_below(&rng, 90), epsilon,
-                                  1 + sslcv__rng_below(&rng, 6));
+        static balanced b;
         int64_t i;
 
+        set_balanced(&b, 1 + sslcv__rng_below(&rng, 60), 1 + sslcv__rng_below(&rng, 90), epsilon,
+                     1 + sslcv__rng_below(&rng, 6));
         if (round % 3 == 0) b.num_extra = sslcv__rng_below(&rng, 100);
         if (round % 4 == 0) b.bound = 1.0;
         b.in_place = round % 2;
@@ -280,8 +282,9 @@ START_TEST(large_matrices)
     sslcv__rng_init(&rng, 2, 6, 1);
     for (s = 0; s < 3; s++) {
         for (logarithms = 0; logarithms < 2; logarithms++) {
-            balanced b = new_balanced(sizes[s][1], sizes[s][2], logarithms ? 0.01 : 0.05, 3);
+            static balanced b;
 
+            set_balanced(&b, sizes[s][1], sizes[s][2], logarithms ? 0.01 : 0.05, 3);
             b.num_extra = sizes[s][0];
             random_scores(&rng, (b.num_extra + b.rows) * b.columns, 0.9, b.scores);
             run(context, &b);
@@ -307,8 +310,10 @@ START_TEST(a_shift_of_all_scores_changes_nothing)
     int e;
 
     for (e = 0; e < 2; e++) {
-        balanced b = new_balanced(20, 30, epsilons[e], 3), shifted = b;
+        static balanced b, shifted;
 
+        set_balanced(&b, 20, 30, epsilons[e], 3);
+        shifted = b;
         sslcv__rng_init(&rng, 3, 0, 0);
         for (i = 0; i < 600; i++) b.scores[i] = (float)sslcv__rng_below(&rng, 128) / 128.0f;
         for (i = 0; i < 600; i++) shifted.scores[i] = b.scores[i] - 2.5f; /* exact */
@@ -324,10 +329,12 @@ START_TEST(permutations_pass_through)
 {
     enum { ROWS = 37, COLUMNS = 21 };
     sslcv_context *context = new_context(NULL, 1);
-    balanced b = new_balanced(ROWS, COLUMNS, 0.05, 3), turned = b;
+    static balanced b, turned;
     int64_t rows[ROWS], columns[COLUMNS], i, k;
     sslcv__rng rng;
 
+    set_balanced(&b, ROWS, COLUMNS, 0.05, 3);
+    turned = b;
     sslcv__rng_init(&rng, 4, 0, 0);
     random_scores(&rng, ROWS * COLUMNS, 1.0, b.scores);
     sslcv__rng_permutation(&rng, rows, ROWS);
@@ -349,11 +356,12 @@ END_TEST
 START_TEST(more_iterations_use_prototypes_more_alike)
 {
     sslcv_context *context = new_context(NULL, 1);
-    balanced b = new_balanced(50, 10, 0.1, 1);
+    static balanced b;
     double before = INFINITY;
     sslcv__rng rng;
     int64_t k;
 
+    set_balanced(&b, 50, 10, 0.1, 1);
     sslcv__rng_init(&rng, 5, 0, 0);
     random_scores(&rng, 500, 0.8, b.scores);
     for (; b.iterations <= 64; b.iterations *= 4) {
@@ -381,9 +389,13 @@ START_TEST(where_nothing_is_left_to_choose)
 
     sslcv__rng_init(&rng, 6, 0, 0);
     for (e = 0; e < 3; e++) {
-        balanced one = new_balanced(1, 33, epsilons[e], 3), equal = new_balanced(9, 17, epsilons[e], 3);
-        balanced ring = new_balanced(12, 12, epsilons[e], 3), single = new_balanced(5, 1, epsilons[e], 3);
+        static balanced one, equal;
+        static balanced ring, single;
 
+        set_balanced(&one, 1, 33, epsilons[e], 3);
+        set_balanced(&equal, 9, 17, epsilons[e], 3);
+        set_balanced(&ring, 12, 12, epsilons[e], 3);
+        set_balanced(&single, 5, 1, epsilons[e], 3);
         random_scores(&rng, 33, 1.0, one.scores);
         run(context, &one);
         for (k = 0; k < 33; k++) CLOSE(one.codes[k], 1.0 / 33.0, 1e-6);
@@ -420,8 +432,9 @@ START_TEST(small_epsilon_assigns)
     sslcv__rng_init(&rng, 7, 0, 0);
     sslcv__rng_permutation(&rng, order, N);
     for (e = 0; e < 4; e++) {
-        balanced b = new_balanced(N, N, epsilons[e], 3);
+        static balanced b;
 
+        set_balanced(&b, N, N, epsilons[e], 3);
         random_scores(&rng, N * N, 0.1, b.scores);
         for (i = 0; i < N; i++) b.scores[i * N + order[i]] = 0.9f;
         run(context, &b);
@@ -439,12 +452,13 @@ START_TEST(entropy_grows_with_epsilon)
 {
     static const double epsilons[6] = {0.02, 0.05, 0.1, 0.3, 1.0, 10.0};
     sslcv_context *context = new_context(NULL, 1);
-    balanced b = new_balanced(30, 12, 1.0, 500);
+    static balanced b;
     double before = -1e-6;
     sslcv__rng rng;
     int64_t i;
     int e;
 
+    set_balanced(&b, 30, 12, 1.0, 500);
     sslcv__rng_init(&rng, 8, 0, 0);
     random_scores(&rng, 360, 0.9, b.scores);
     for (e = 0; e < 6; e++) {
@@ -475,8 +489,9 @@ START_TEST(extreme_scores_stay_finite)
     sslcv__rng_init(&rng, 9, 0, 0);
     for (e = 0; e < sizeof epsilons / sizeof *epsilons; e++) {
         for (kind = 0; kind < 5; kind++) {
-            balanced b = new_balanced(24, 19, epsilons[e], 3);
+            static balanced b;
 
+            set_balanced(&b, 24, 19, epsilons[e], 3);
             b.num_extra = kind == 4 ? 7 : 0;
             for (i = 0; i < 31 * 19; i++) {
                 const float sign = sslcv__rng_below(&rng, 2) ? 1.0f : -1.0f;
@@ -501,10 +516,11 @@ START_TEST(a_dead_prototype_is_used_again)
 {
     sslcv_context *context = new_context(NULL, 1);
     static double exact[MAX_CELLS];
-    balanced b = new_balanced(24, 6, 0.01, 3);
+    static balanced b;
     sslcv__rng rng;
     int64_t i;
 
+    set_balanced(&b, 24, 6, 0.01, 3);
     sslcv__rng_init(&rng, 10, 0, 0);
     random_scores(&rng, 144, 0.02, b.scores);
     for (i = 0; i < 24; i++) b.scores[i * 6 + 2] -= 0.97f;
@@ -525,10 +541,11 @@ START_TEST(both_ways_agree)
     int e;
 
     for (e = 0; e < 2; e++) {
-        balanced b = new_balanced(40, 25, epsilons[e], 3);
+        static balanced b;
         sslcv__rng rng;
         int64_t i;
 
+        set_balanced(&b, 40, 25, epsilons[e], 3);
         sslcv__rng_init(&rng, 11, 0, 0);
         for (i = 0; i < 1000; i++) b.scores[i] = (float)sslcv__rng_range(&rng, -1.0, 1.0);
         b.scores[0] = 1.0f;
@@ -555,9 +572,10 @@ START_TEST(same_bits_for_any_number_of_threads)
 
         for (threads = 1; threads <= 3; threads++) {
             sslcv_context *context = new_context(NULL, threads);
-            balanced b = new_balanced(99, 301, epsilons[e], 3);
+            static balanced b;
             sslcv__rng rng;
 
+            set_balanced(&b, 99, 301, epsilons[e], 3);
             sslcv__rng_init(&rng, 12, 0, 0);
             b.num_extra = 45;
             random_scores(&rng, 144 * 301, 0.95, b.scores);

@@ -34,6 +34,8 @@ static const row rows[] = {{"simclr", 224, 2, 0, 1, 0, 0},
                            {"dino-cifar", 32, 2, 0, 1, 0, 0},
                            {"pirl-jigsaw", 224, 2, 0, 3, 64, 14},
                            {"pirl-rotation", 224, 2, 0, 1, 0, 0},
+                           {"pirl-jigsaw-blur", 224, 2, 0, 3, 64, 14},
+                           {"pirl-rotation-blur", 224, 2, 0, 1, 0, 0},
                            {"pirl-cifar", 32, 2, 0, 3, 10, 15},
                            {"pirl-rotation-cifar", 32, 2, 0, 1, 0, 0},
                            {"cmc", 224, 3, 0, 1, 0, 0},
@@ -400,6 +402,39 @@ START_TEST(pirl)
 }
 END_TEST
 
+static void blur_colors(void)
+{
+    flip();
+    jitter(.8, .8, .8, .2, .8);
+    often(SSLCV_TRANSFORM_GRAYSCALE, .2);
+    often(SSLCV_TRANSFORM_GAUSSIAN_BLUR, .5);
+}
+
+START_TEST(pirl_with_blur)
+{
+    int i;
+
+    begin();
+    for (i = 0; i < 2; i++) {
+        view_from(SSLCV_SOURCE_IMAGE);
+        crop(i ? 54 : SIDE, i ? .6 : .08, 1, SSLCV_INTERPOLATION_BILINEAR);
+        if (i) patches(3, 14, SSLCV_PLACEMENT_CELL, 1);
+        blur_colors();
+        normalize(.229);
+    }
+    same("pirl-jigsaw-blur");
+    begin();
+    for (i = 0; i < 2; i++) {
+        view_from(SSLCV_SOURCE_IMAGE);
+        crop(SIDE, .08, 1, SSLCV_INTERPOLATION_BILINEAR);
+        blur_colors();
+        if (i) often(SSLCV_TRANSFORM_ROTATE90, 1);
+        normalize(.229);
+    }
+    same("pirl-rotation-blur");
+}
+END_TEST
+
 START_TEST(cmc)
 {
     const double mean[3] = {50, 6.025, -6.6895}, deviation[3] = {50, 92.208, 101.1675};
@@ -471,6 +506,7 @@ int main(void)
     tcase_add_test(chains, multi_crop);
     tcase_add_test(chains, two_different_views);
     tcase_add_test(chains, pirl);
+    tcase_add_test(chains, pirl_with_blur);
     tcase_add_test(chains, cmc);
     tcase_add_test(chains, cpc);
     return run_suite(suite);
