@@ -103,8 +103,11 @@ $(BUILD)/lib/%.o: lib/%.c $(BUILD)/flags
 	$(say) CC $<
 	$(Q)$(COMPILE) $(EXTENSION_CFLAGS) -MMD -MP -c $< -o $@
 
-# A third off the exponentials of softmax: products and sums in one instruction where a clone's processor has it.
-$(BUILD)/lib/nn/softmax.o: EXTENSION_CFLAGS = -ffp-contract=fast
+# A third off the exponentials of softmax, half off a matrix product: products and sums in one instruction where the
+# processor of a clone or file has it.
+$(BUILD)/lib/nn/softmax.o $(BUILD)/lib/nn/matmul.o: EXTENSION_CFLAGS = -ffp-contract=fast
+$(BUILD)/lib/nn/matmul_avx2.o: EXTENSION_CFLAGS = $(AVX2_CFLAGS) -ffp-contract=fast
+$(BUILD)/lib/nn/matmul_avx512.o: EXTENSION_CFLAGS = $(AVX512_CFLAGS) -ffp-contract=fast
 $(BUILD)/%_avx2.o: EXTENSION_CFLAGS = $(AVX2_CFLAGS)
 $(BUILD)/%_avx512.o: EXTENSION_CFLAGS = $(AVX512_CFLAGS)
 

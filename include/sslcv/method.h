@@ -10,7 +10,7 @@
  *     sslcv_trainer_run(trainer, 0);
  *
  * Names: "simclr", "moco-v1", "moco-v2", "byol", "simsiam", "swav", "barlow-twins", "vicreg", "dino", "cpc",
- * "cpc-v2", "cmc", "pirl", "supervised".
+ * "cpc-v2", "cmc", "pirl", "deepcluster", "deepcluster-v2", "supervised".
  * docs/methods/ has a page for each: what it is, its branches, its settings and where their defaults come from.
  */
 #ifndef SSLCV_METHOD_H

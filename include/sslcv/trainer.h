@@ -112,7 +112,7 @@ typedef struct sslcv_trainer_options {
 
 enum sslcv_event {
     SSLCV_EVENT_EPOCH_BEGIN = 1, /* before an epoch's first step; then sslcv_loss_begin_epoch(), then its order is
-                                    drawn */
+                                    drawn. Told again when a hook has stopped while sslcv_context_cancel() was on */
     SSLCV_EVENT_STEP        = 2, /* after a step */
     SSLCV_EVENT_EPOCH_END   = 4, /* after an epoch's last step, before the checkpoint */
     SSLCV_EVENT_COLLAPSE    = 8  /* after a step: embedding_std has fallen below 0.1; at most once an epoch */

@@ -28,6 +28,8 @@
 
 enum { MAX_SETS = 1024 };
 
+static const double COLLAPSED = 0.1; /* spread of the embeddings below this */
+
 /* ---- clustering ---- */
 
 /** What an epoch's clustering finds, beside what there is. */
@@ -84,6 +86,33 @@ end:
     return status;
 }
 
+/*
+ * Rows that all point one way still fall into clusters, by their rounding. With m the mean of the unit rows,
+ * sqrt(1 - |m|^2) is the root of the mean of their squared distances from it.
+ */
+static sslcv_status warn_of_collapse(const sslcv__cluster *self, int64_t epoch, int64_t *rows)
+{
+    const int64_t d = self->options.dim, count = list_rows(self->memory[0], self->options.num_samples, d, rows);
+    double *mean, left = 1.0;
+    int64_t i, k;
+    const sslcv_status status = sslcv__alloc_array(self->loss.object.context, d, sizeof *mean, (void **)&mean);
+
+    if (status != SSLCV_OK) return status;
+    for (i = 0; i < count; i++) {
+        const float *row = self->memory[0] + rows[i] * d;
+
+        for (k = 0; k < d; k++) mean[k] += (double)row[k] / (double)count;
+    }
+    for (k = 0; k < d; k++) left -= mean[k] * mean[k];
+    sslcv__free(self->loss.object.context, mean);
+    if (count > 1 && left < COLLAPSED * COLLAPSED) {
+        sslcv__log(self->loss.object.context, SSLCV_LOG_WARNING,
+                   "cluster: in epoch %lld the embeddings of all samples point one way: they have collapsed",
+                   (long long)epoch);
+    }
+    return SSLCV_OK;
+}
+
 static void take_over(sslcv__cluster *self, const clustering *c)
 {
     const int64_t samples = self->options.num_samples, values = self->options.num_prototypes * self->options.dim;
@@ -114,6 +143,7 @@ static sslcv_status begin_epoch(sslcv_loss *loss, int64_t epoch)
     SSLCV__TRY(sslcv__alloc_array(context, values, sizeof(float), (void **)&c.prototypes));
     SSLCV__TRY(sslcv__compute_begin(context, &frame));
     for (h = 0; h < o->num_sets; h++) SSLCV__TRY(cluster_set(self, h, seed, &c));
+    SSLCV__TRY(warn_of_collapse(self, epoch, c.rows));
     take_over(self, &c);
 end:
     sslcv__compute_end(&frame);

@@ -6,6 +6,7 @@
  *     parts.c     what recipes share: networks, optimizer, schedules, the trainer
  *     bank.c      the bank loss of CMC and PIRL
  *     simclr.c    one recipe a file ...
+ *     deepcluster_labels.c  the hook of "deepcluster"
  */
 #ifndef SSLCV__METHOD_H
 #define SSLCV__METHOD_H
@@ -59,6 +60,8 @@ extern const sslcv__method sslcv__method_cpc;
 extern const sslcv__method sslcv__method_cpc_v2;
 extern const sslcv__method sslcv__method_cmc;
 extern const sslcv__method sslcv__method_pirl;
+extern const sslcv__method sslcv__method_deepcluster;
+extern const sslcv__method sslcv__method_deepcluster_v2;
 extern const sslcv__method sslcv__method_supervised;
 
 /* ---- settings.c ---- */
@@ -108,6 +111,7 @@ typedef struct sslcv__recipe {
     sslcv_schedule              rate, decay, ema; /* where run points */
     double                      learning_rate; /* as set, not yet scaled */
     int64_t                     feature_dim;   /* of the backbone */
+    int64_t                     channels;      /* of the views, set before a backbone is made; 0: those of the images */
     int64_t                     num_views;     /* of the augmenter; 0: there is none */
     int64_t                     views[SSLCV__RECIPE_VIEWS]; /* 0, 1 .. */
     sslcv_backbone             *backbone;      /* from here on references */
@@ -204,7 +208,7 @@ sslcv_status sslcv__recipe_bank(sslcv__recipe *recipe, sslcv_nce_bank_options *o
 
 /** Rows that recipes with one ResNet have in common. Defaults of the two presets in turn. */
 #define SSLCV__SETTINGS_COMMON(cifar, imagenet)                                                                        \
-    {"architecture", {cifar, imagenet}, "resnet18, resnet34, resnet50 or resnet101; He et al. 2016"},                  \
+    {"architecture", {cifar, imagenet}, "resnet18, resnet34, resnet50 or resnet101; He et al. 2016; or alexnet"},      \
         {"width", {"1", "1"}, "factor on the channels of the backbone"},                                               \
         {"channels", {"0", "0"}, "of the images; 0: as the data set has, 3 where that is not known"},                  \
         SSLCV__SETTINGS_RUN

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char *const architectures[] = {"resnet18", "resnet34", "resnet50", "resnet101", NULL};
+static const char *const architectures[] = {"resnet18", "resnet34", "resnet50", "resnet101", "alexnet", NULL};
 
 void sslcv__recipe_free(sslcv__recipe *recipe)
 {
@@ -214,11 +214,12 @@ sslcv_status sslcv__recipe_backbone_options(const sslcv__recipe *recipe, sslcv_b
 
     SSLCV__TRY(sslcv__settings_word(settings, "architecture", architectures, &architecture));
     SSLCV__TRY(sslcv_backbone_options_init(o, sizeof *o, SSLCV_BACKBONE_RESNET18 + architecture));
-    o->stem = recipe->is_cifar ? SSLCV_STEM_CIFAR : SSLCV_STEM_IMAGENET;
+    if (recipe->is_cifar && o->architecture != SSLCV_BACKBONE_ALEXNET) o->stem = SSLCV_STEM_CIFAR;
     o->seed = sslcv__recipe_seed(recipe->options, SSLCV__SEED_BACKBONE);
     SSLCV__TRY(sslcv__settings_real(settings, "width", 1.0 / 64.0, 16.0, &o->width));
     SSLCV__TRY(sslcv__settings_integer(settings, "channels", 0, 16, &o->channels));
     SSLCV__TRY(choose_channels(recipe->options, &o->channels));
+    if (recipe->channels > 0) o->channels = recipe->channels;
 end:
     return status;
 }

@@ -6,8 +6,8 @@
 
 /* Sums run in fixed lanes, whatever the width of the processor's registers, so that their bits do not depend on it. */
 enum { LANES = 16 };
-/* Columns at a time, and rows that are added up in float before they go to double. */
-enum { WIDTH = 256, HEIGHT = 32 };
+/* Rows that are added up in float before they go to double. */
+enum { HEIGHT = 32 };
 
 /**
  * exp(x) = 2^n exp(r) with n the integer nearest to x / log 2 and |r| <= log(2) / 2. Adding and taking away 1.5 * 2^23
@@ -15,11 +15,10 @@ enum { WIDTH = 256, HEIGHT = 32 };
  * exact. The polynomial is that of Cephes' expf (Moshier), of degree 7, with an error of 2e-7 of r's range; its terms
  * are taken in pairs, as one after the other they are a chain that the processor waits for.
  */
-static inline float exp_of(float x)
+static inline float exp_inside(float x)
 {
-    const float above = -87.3f > x ? -87.3f : x, inside = 88.3f < above ? 88.3f : above;
-    const float shifted = inside * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
-    const float r = (inside - n * 0.693359375f) + n * 2.12194440e-4f;
+    const float shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
+    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     const float r2 = r * r, high = 1.9875691500e-4f * r + 1.3981999507e-3f;
     const float middle = 8.3334519073e-3f * r + 4.1665795894e-2f, low = 1.6666665459e-1f * r + 5.0000001201e-1f;
     const float p = ((high * r2 + middle) * r2 + low) * r2 + r + 1.0f;
@@ -30,7 +29,20 @@ static inline float exp_of(float x)
     memcpy(&bits, &p, sizeof bits);
     bits += exponent << 23; /* the magic number's own bits fall off at the top */
     memcpy(&result, &bits, sizeof result);
-    return x < -87.3f ? 0.0f : result;
+    return result;
+}
+
+/* Below the range exp_inside() gives anything, which is not chosen. */
+static inline float exp_below(float x)
+{
+    const float e = exp_inside(x);
+
+    return x < -87.3f ? 0.0f : e;
+}
+
+static inline float exp_of(float x)
+{
+    return exp_below(88.3f < x ? 88.3f : x);
 }
 
 SSLCV__CLONES float sslcv__row_max(const float *x, int64_t count)
@@ -98,49 +110,56 @@ SSLCV__CLONES double sslcv__row_dot(const float *x, const float *y, int64_t coun
     return sum;
 }
 
+/* 16 columns at a time, with copies of top, shift and sum, are what the compiler keeps in registers. */
+
 SSLCV__CLONES void sslcv__columns_max(const float *x, int64_t rows, int64_t columns, float *top)
 {
-    int64_t r, i;
+    int64_t first, r;
+    int l;
 
-    for (r = 0; r < rows; r++) {
-        const float *row = x + r * columns;
+    for (first = 0; first < columns; first += LANES) {
+        const float *y = x + first;
+        float lane[LANES];
 
-        for (i = 0; i < columns; i++) top[i] = row[i] > top[i] ? row[i] : top[i];
+        for (l = 0; l < LANES; l++) lane[l] = top[first + l];
+        for (r = 0; r < rows; r++, y += columns) {
+            for (l = 0; l < LANES; l++) lane[l] = y[l] > lane[l] ? y[l] : lane[l];
+        }
+        for (l = 0; l < LANES; l++) top[first + l] = lane[l];
     }
 }
 
-/** sum[i] <- sum over r of x[r, i], of at most HEIGHT rows and WIDTH columns. */
-static inline void exp_tile(float *x, int64_t rows, int64_t width, int64_t columns, const float *shift, float scale,
-                            float *sum)
+/** Of one column of 16; rows is at most HEIGHT. */
+static inline void exp_tile(float *x, int64_t rows, int64_t columns, const float *shift, float scale, double *sum)
 {
-    int64_t r, i;
+    float lane[LANES] = {0.0f};
+    int64_t r;
+    int l;
 
-    for (i = 0; i < width; i++) sum[i] = 0.0f;
-    for (r = 0; r < rows; r++) {
-        float *row = x + r * columns;
+    for (r = 0; r < rows; r++, x += columns) {
+        float block[LANES];
 
-#pragma GCC ivdep
-        for (i = 0; i < width; i++) {
-            row[i] = exp_of(scale * (row[i] - shift[i]));
-            sum[i] += row[i];
-        }
+        for (l = 0; l < LANES; l++) block[l] = exp_below(scale * (x[l] - shift[l]));
+        for (l = 0; l < LANES; l++) lane[l] += block[l];
+        for (l = 0; l < LANES; l++) x[l] = block[l];
     }
+    for (l = 0; l < LANES; l++) sum[l] += (double)lane[l];
 }
 
 SSLCV__CLONES void sslcv__columns_exp(float *x, int64_t rows, int64_t columns, const float *shift, float scale,
                                       double *sum)
 {
-    int64_t from, first, i;
+    int64_t first, from;
+    int l;
 
-    for (first = 0; first < columns; first += WIDTH) {
-        const int64_t width = columns - first < WIDTH ? columns - first : WIDTH;
+    for (first = 0; first < columns; first += LANES) {
+        float own[LANES];
 
+        for (l = 0; l < LANES; l++) own[l] = shift[first + l];
         for (from = 0; from < rows; from += HEIGHT) {
             const int64_t height = rows - from < HEIGHT ? rows - from : HEIGHT;
-            float part[WIDTH];
 
-            exp_tile(x + from * columns + first, height, width, columns, shift + first, scale, part);
-            for (i = 0; i < width; i++) sum[first + i] += (double)part[i];
+            exp_tile(x + from * columns + first, height, columns, own, scale, sum + first);
         }
     }
 }

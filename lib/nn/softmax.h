@@ -29,14 +29,17 @@ void sslcv__row_add(const float *x, int64_t count, float factor, float *y);
 double sslcv__row_dot(const float *x, const float *y, int64_t count);
 
 /*
- * The same for all columns of x, (rows, columns), at once: softmaxes that stand upright. Quickest when columns is a
- * multiple of 16.
+ * The same for all columns of x, (rows, columns), at once: softmaxes that stand upright, as products of turned matrices
+ * leave them (matmul.h). columns is a multiple of 16.
  */
 
 /** top[i] <- the largest of top[i] and column i. */
 void sslcv__columns_max(const float *x, int64_t rows, int64_t columns, float *top);
 
-/** x <- exp(scale * (x - shift[i])) in column i, as sslcv__row_exp(); sum[i] += its sum, 32 in float, then double. */
+/**
+ * x <- exp(scale * (x - shift[i])) in column i, of which no value is above shift[i]; as precise as sslcv__row_exp().
+ * sum[i] += its sum, 32 in float, then double.
+ */
 void sslcv__columns_exp(float *x, int64_t rows, int64_t columns, const float *shift, float scale, double *sum);
 
 #endif

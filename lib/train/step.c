@@ -293,10 +293,12 @@ static sslcv_status begin_epoch(sslcv_trainer *trainer)
     if (!trainer->epoch_begun) {
         const double mean = trainer->epoch_losses ? trainer->epoch_loss / (double)trainer->epoch_losses : 0.0;
 
+        sslcv__trainer_tell(trainer, SSLCV_EVENT_EPOCH_BEGIN, trainer->epoch, mean, &stop);
+        /* The context's cancel may have cut short what a hook makes for the epoch, such as labels: it is told again. */
+        if (stop && sslcv__context_check_cancel(trainer->object.context) != SSLCV_OK) return SSLCV_ERR_CANCELLED;
         trainer->epoch_begun = 1;
         trainer->epoch_loss = 0.0;
         trainer->epoch_losses = 0;
-        sslcv__trainer_tell(trainer, SSLCV_EVENT_EPOCH_BEGIN, trainer->epoch, mean, &stop);
         if (stop) return SSLCV_ERR_CANCELLED;
     }
     sslcv__trainer_begin_labels(trainer);
