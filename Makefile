@@ -240,9 +240,9 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/flags $(STATIC)
 bench: $(BENCHES)
 	@$(PYTHON) tests/bench/run.py --build $(BUILD)/bench $(BENCH_FLAGS)
 
-# Whole runs on CIFAR-10. LEARNING_FLAGS='--data DIR --reference FILE'.
+# Whole runs on CIFAR-10, one for each method: an hour. LEARNING_FLAGS='--data DIR --references DIR --only simclr'.
 bench-learning: $(BUILD)/bench/learning
-	@$< $(LEARNING_FLAGS)
+	@$(PYTHON) tests/bench/learning.py --build $(BUILD)/bench --results $(BUILD)/learning $(LEARNING_FLAGS)
 
 check-memory: $(BUILD)/bench/memory
 	@OMP_WAIT_POLICY=passive $<
@@ -319,7 +319,7 @@ help:
 	@echo 'make check-golden    losses and optimizers against published numbers, naive twins and finite differences'
 	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
-	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: a learning curve'
+	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
 	@echo 'make check-memory    1,000 steps: does the process grow?'
 	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
 	@echo 'make dist clean      source archive in $$(BUILD); remove $$(BUILD)'

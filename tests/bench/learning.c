@@ -1,14 +1,15 @@
 /*
- * Does it learn as the reference does? SimCLR with a small ResNet-18 on CIFAR-10, k-NN after each epoch, linear probes
- * at the end, beside the figures of a PyTorch run with the same settings.
+ * Does each method learn, and as its reference does? A small ResNet-18 on CIFAR-10: k-NN after each epoch, linear
+ * probes at the end, beside the figures of a PyTorch run with the same settings.
  *
- *     learning --data DIR [--reference simclr.json] [--epochs 10] [--images 10000] [--json FILE]
- *     learning --data DIR --serve
+ *     learning --list
+ *     learning --data DIR [--run simclr] [--references DIR] [--precision bf16] [--seed 2] [--weights F] [--json FILE]
+ *     learning --data DIR --method NAME [--settings TEXT]
+ *     learning --data DIR [--run simclr] --serve [--steps N]
  *
- * The recipe "simclr", preset "cifar", with width 0.25: stem and stages of 16, 16, 32, 64, 128 channels, projection
- * 128-128-128 with batch norm behind both layers, NT-Xent with temperature 0.5, SGD 0.12 with momentum 0.9 and weight
- * decay 5e-4 on all parameters, cosine by epoch, batches of 256 images, both views in one pass. It learns from the
- * first --images images of the training set, without their labels.
+ * Experiments are rows of the table in learning.h. All have the preset "cifar" with width 0.25, that is a stem and
+ * stages of 16, 16, 32, 64, 128 channels, batches of 256 images and 10 epochs of the first 10,000 images of the
+ * training set. Only "supervised" sees their labels.
  *
  * k-NN: k 200, temperature 0.1, cosine, on the backbone's features of plain images in evaluation mode; the bank is the
  * same training images with their labels, judged are the 10,000 test images.
@@ -16,43 +17,37 @@
  * Linear: softmax regression on standardised features with 1 %, 10 % and all of the labels. The reference minimises
  * 1/2 |W|^2 + C (sum of the losses) with C = 0.1; divided by C n that is the mean loss with weight decay 1 / (C n).
  *
- * With --serve it only trains, one epoch at a time, as told on standard input (serve.h): the time of an epoch with
- * decoding, augmentation and steps.
+ * With --serve it only trains, an epoch or --steps at a time, as told on standard input (serve.h): decoding, views and
+ * steps.
  *
  * Public headers only. A reference is a file of results with "epochs": [{"loss", "knn", "train_seconds"} ...] and
  * "linear": {"1%_C0.1" ...}; where labels_1pct.txt and labels_10pct.txt lie beside it, with one row of the training set
  * a line, those labels are used, else a balanced share that is drawn.
  */
+#include "learning_judge.h"
 #include "networks.h"
 #include "serve.h"
 
 #include <math.h>
 
-enum { BATCH = 256, NUM_SHARES = 3, SERVED_EPOCHS = 1000 /* that are planned for */ };
-
-static const double regression_c = 0.1;
-static const double presentations = 1e6; /* of labelled rows to each linear probe */
+enum { SERVED_EPOCHS = 1000 /* that are planned for */ };
 
 typedef struct settings {
     bench_settings net; /* of these precision, winograd, width and threads */
-    const char *data, *reference, *json;
-    int64_t epochs, images, seed;
-    int serve;
+    const char *data, *run, *method, *text, *references, *weights, *json;
+    int64_t epochs, images, seed, steps;
+    int serve, list;
 } settings;
 
-/** What the run is made of; handles are references. */
+/** What a run is made of; handles are references. */
 typedef struct experiment {
+    const learning_row *row;
     sslcv_context *context;
     sslcv_dataset *train, *test;
-    sslcv_augmenter *plain; /* one view, only normalised */
     sslcv_trainer *trainer;
-    sslcv_backbone *backbone;
-    sslcv_branch branch;
-    const sslcv_branch *branches;
-    int64_t view;
+    learning_judge judge;
     json_t *reference, *results;
-    double began, trained; /* clock at the begin of an epoch, and at its end before k-NN */
-    double spread;         /* sum over the epoch's steps */
+    double began, spread; /* clock at the begin of an epoch; sum over its steps */
     int64_t steps;
 } experiment;
 
@@ -60,9 +55,8 @@ static void destroy_experiment(experiment *e)
 {
     json_decref(e->results);
     json_decref(e->reference);
-    sslcv_backbone_destroy(e->backbone);
+    learning_free_judge(&e->judge);
     sslcv_trainer_destroy(e->trainer);
-    sslcv_augmenter_destroy(e->plain);
     sslcv_dataset_destroy(e->test);
     sslcv_dataset_destroy(e->train);
     sslcv_context_destroy(e->context);
@@ -110,46 +104,12 @@ static double reference_epoch(const experiment *e, int64_t epoch, const char *na
     return json_is_number(value) ? json_number_value(value) : (double)NAN;
 }
 
-static double metric(const sslcv_trainer *trainer, const char *wanted)
+static void print_epoch(const experiment *e, const sslcv_progress *progress, double seconds, double last_loss,
+                        double knn, double judged)
 {
-    const char *name;
-    double value;
-    int64_t i;
-
-    for (i = 0; sslcv_trainer_get_metric(trainer, i, &name, &value) == SSLCV_OK; i++) {
-        if (strcmp(name, wanted) == 0) return value;
-    }
-    return (double)NAN;
-}
-
-/* Before the k-NN score is taken. */
-static int32_t keep_time(void *user, sslcv_trainer *trainer, const sslcv_progress *progress)
-{
-    experiment *e = user;
-
-    (void)trainer;
-    if (progress->event == SSLCV_EVENT_EPOCH_BEGIN) {
-        e->began = bench_clock();
-        e->spread = 0.0;
-        e->steps = 0;
-    } else if (progress->event == SSLCV_EVENT_STEP) {
-        e->spread += progress->embedding_std;
-        e->steps++;
-    } else {
-        e->trained = bench_clock();
-    }
-    return 0;
-}
-
-/* After it. */
-static int32_t print_epoch(void *user, sslcv_trainer *trainer, const sslcv_progress *progress)
-{
-    experiment *e = user;
-    const double seconds = e->trained - e->began, knn = 100.0 * metric(trainer, "knn.top1");
-    const double spread = e->spread / (double)e->steps;
-
     printf("%5lld %8.5f %8.4f %7.2f %6.3f %8.1f %9.1f %7.1f", (long long)progress->epoch + 1, progress->learning_rate,
-           progress->loss, knn, spread, seconds, (double)(e->steps * BATCH) / seconds, bench_clock() - e->trained);
+           progress->loss, knn, e->spread / (double)e->steps, seconds, (double)(e->steps * LEARNING_BATCH) / seconds,
+           judged);
     if (e->reference) {
         printf(" | %8.4f %7.2f %8.1f", reference_epoch(e, progress->epoch, "loss"),
                reference_epoch(e, progress->epoch, "knn"), reference_epoch(e, progress->epoch, "train_seconds"));
@@ -157,9 +117,55 @@ static int32_t print_epoch(void *user, sslcv_trainer *trainer, const sslcv_progr
     putchar('\n');
     fflush(stdout);
     json_array_append_new(json_object_get(e->results, "epochs"),
-                          json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "epoch", (json_int_t)progress->epoch + 1,
-                                    "lr", progress->learning_rate, "loss", progress->loss, "knn", knn, "std_embedding",
-                                    spread, "train_seconds", seconds, "eval_seconds", bench_clock() - e->trained));
+                          json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "epoch",
+                                    (json_int_t)progress->epoch + 1, "lr", progress->learning_rate, "loss",
+                                    progress->loss, "last_loss", last_loss, "knn", knn, "std_embedding",
+                                    e->spread / (double)e->steps, "train_seconds", seconds, "eval_seconds", judged));
+}
+
+static sslcv_status judge_knn(const experiment *e, double *knn)
+{
+    learning_features train = {0}, test = {0};
+    sslcv_status status;
+
+    TRY(learning_embed_both(&e->judge, &train, &test));
+    TRY(learning_knn(&e->judge, &train, &test, knn));
+end:
+    learning_free_features(&test);
+    learning_free_features(&train);
+    return status;
+}
+
+/* The peak is that of training alone: it is read before anything is embedded. */
+static int32_t end_epoch(experiment *e, const sslcv_progress *progress)
+{
+    const double ended = bench_clock(), last_loss = json_number_value(json_object_get(e->results, "last_loss"));
+    double knn;
+
+    if (progress->epoch == 0) json_object_set_new(e->results, "peak_bytes", json_integer(bench_peak()));
+    if (judge_knn(e, &knn) != SSLCV_OK) {
+        fprintf(stderr, "k-NN: %s\n", sslcv_last_error());
+        return 1;
+    }
+    print_epoch(e, progress, ended - e->began, last_loss, knn, bench_clock() - ended);
+    return 0;
+}
+
+static int32_t watch(void *user, sslcv_trainer *trainer, const sslcv_progress *progress)
+{
+    experiment *e = user;
+
+    (void)trainer;
+    if (progress->event == SSLCV_EVENT_EPOCH_END) return end_epoch(e, progress);
+    if (progress->event == SSLCV_EVENT_EPOCH_BEGIN) {
+        e->began = bench_clock();
+        e->spread = 0.0;
+        e->steps = 0;
+    } else {
+        e->spread += progress->embedding_std;
+        e->steps++;
+        json_object_set_new(e->results, progress->step == 1 ? "first_loss" : "last_loss", json_real(progress->loss));
+    }
     return 0;
 }
 
@@ -167,188 +173,89 @@ static int32_t print_epoch(void *user, sslcv_trainer *trainer, const sslcv_progr
 
 static sslcv_status make_trainer(const settings *s, experiment *e)
 {
-    char text[128];
+    char text[512], width[32];
     sslcv_method_options options;
     sslcv_status status;
 
-    snprintf(text, sizeof text, "width=%g epochs=%lld batch=%d", s->net.width, (long long)s->epochs, BATCH);
+    snprintf(width, sizeof width, "width=%g ", s->net.width);
+    snprintf(text, sizeof text, "epochs=%lld batch=%d %s%s", (long long)s->epochs, LEARNING_BATCH,
+             strstr(e->row->settings, "width=") ? "" : width, e->row->settings);
     TRY(sslcv_method_options_init(&options, sizeof options));
     options.dataset = e->train;
     options.preset = "cifar";
     options.settings = text;
     options.seed = (uint64_t)s->seed;
-    TRY(sslcv_method_create(e->context, "simclr", &options, &e->trainer));
-    TRY(sslcv_trainer_get_backbone(e->trainer, 0, 0, &e->backbone));
-    TRY(sslcv_augmenter_create(e->context, &e->plain));
-    TRY(sslcv_augmenter_add_preset(e->plain, "eval-cifar", 0, &e->view, NULL));
-    TRY(sslcv_branch_init(&e->branch, sizeof e->branch));
-    e->branch.views = &e->view;
-    e->branch.num_views = 1;
-    e->branch.backbone = e->backbone;
-    e->branch.flags = 0; /* evaluation */
-    e->branches = &e->branch;
+    TRY(sslcv_method_create(e->context, e->row->method, &options, &e->trainer));
+    json_object_set_new(e->results, "settings", json_string(text));
+    e->judge.context = e->context;
+    e->judge.train = e->train;
+    e->judge.test = e->test;
+    if (!s->serve) TRY(learning_make_judge(e->trainer, e->row, &e->judge));
 end:
     return status;
 }
 
-static sslcv_status embed_options(const experiment *e, sslcv_dataset *dataset, sslcv_embed_options *options)
+/* A tensor of the file, for the network and for its momentum copy. */
+static sslcv_status give_weight(sslcv_state *state, const char *name, const sslcv_tensor *value)
 {
-    const sslcv_status status = sslcv_embed_options_init(options, sizeof *options);
+    char copy[512];
+    int64_t index;
+    sslcv_status status;
 
-    options->dataset = dataset;
-    options->augmenter = e->plain;
-    options->branches = &e->branches;
-    options->num_branches = 1;
+    TRY(sslcv_state_find(state, name, &index));
+    TRY(sslcv_state_set(state, index, SSLCV_STATE_VALUE, value));
+    snprintf(copy, sizeof copy, "momentum.%s", name);
+    if (sslcv_state_find(state, copy, &index) == SSLCV_OK) {
+        status = sslcv_state_set(state, index, SSLCV_STATE_VALUE, value);
+    }
+end:
     return status;
 }
 
-static sslcv_status add_hook(experiment *e, int32_t (*call)(void *, sslcv_trainer *, const sslcv_progress *),
-                             int32_t events)
+/* Begin from the weights of a file, with the names of a checkpoint: "backbone.0.conv1.weight", "head.0.0.weight" ... */
+static sslcv_status load_weights(const settings *s, experiment *e)
+{
+    sslcv_state *file = NULL, *state = NULL;
+    sslcv_state_entry entry = {.struct_size = sizeof entry};
+    sslcv_tensor value;
+    int64_t i;
+    sslcv_status status;
+
+    TRY(sslcv_state_open(e->context, s->weights, NULL, &file));
+    TRY(sslcv_trainer_get_state(e->trainer, &state));
+    for (i = 0; sslcv_state_get_entry(file, i, &entry) == SSLCV_OK; i++) {
+        TRY(sslcv_state_data(file, i, SSLCV_STATE_VALUE, &value));
+        TRY(give_weight(state, entry.name, &value));
+    }
+end:
+    sslcv_state_destroy(state);
+    sslcv_state_destroy(file);
+    return status;
+}
+
+static sslcv_status train(experiment *e)
 {
     sslcv_hook hook;
     sslcv_status status;
 
     TRY(sslcv_hook_init(&hook, sizeof hook));
     hook.user = e;
-    hook.call = call;
-    hook.events = events;
+    hook.call = watch;
+    hook.events = SSLCV_EVENT_EPOCH_BEGIN | SSLCV_EVENT_STEP | SSLCV_EVENT_EPOCH_END;
     TRY(sslcv_trainer_add_hook(e->trainer, &hook));
+    TRY(sslcv_trainer_run(e->trainer, 0));
 end:
-    return status;
-}
-
-/* Hooks run in the order in which they were added, so the score lies between the two of ours. */
-static sslcv_status watch(experiment *e)
-{
-    sslcv_embed_options bank, judged;
-    sslcv_probe_options options;
-    sslcv_probe *probe = NULL;
-    sslcv_status status;
-
-    TRY(embed_options(e, e->train, &bank));
-    TRY(embed_options(e, e->test, &judged));
-    TRY(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_KNN));
-    options.neighbours = 200;
-    options.temperature = 0.1;
-    TRY(sslcv_probe_create(e->context, &options, &probe));
-    TRY(add_hook(e, keep_time, SSLCV_EVENT_EPOCH_BEGIN | SSLCV_EVENT_STEP | SSLCV_EVENT_EPOCH_END));
-    TRY(sslcv_probe_watch(probe, e->trainer, "knn", &bank, &judged, 1));
-    TRY(add_hook(e, print_epoch, SSLCV_EVENT_EPOCH_END));
-end:
-    sslcv_probe_destroy(probe);
     return status;
 }
 
 /* ---- linear probes ---- */
-
-/** All features of a set, and its labels. */
-typedef struct embedded {
-    sslcv_tensor features;
-    int64_t *labels;
-    int64_t count;
-} embedded;
-
-static void free_embedded(embedded *x)
-{
-    free(x->labels);
-    free(x->features.data);
-}
-
-static sslcv_status embed(const experiment *e, sslcv_dataset *dataset, embedded *out)
-{
-    sslcv_embed_options options;
-    sslcv_status status;
-
-    TRY(embed_options(e, dataset, &options));
-    TRY(sslcv_embed(&options, &out->features, NULL)); /* data is NULL: asks for the shape */
-    out->count = out->features.shape[0];
-    out->features.data = malloc((size_t)(out->count * out->features.shape[1]) * sizeof(float));
-    out->labels = malloc((size_t)out->count * sizeof *out->labels);
-    if (!out->features.data || !out->labels) return SSLCV_ERR_OUT_OF_MEMORY;
-    TRY(sslcv_embed(&options, &out->features, out->labels));
-end:
-    return status;
-}
-
-/* Rows listed in FOLDER/labels_NAME.txt, where FOLDER is the reference's. Returns how many; 0: no such file. */
-static int64_t listed_rows(const char *reference, const char *name, int64_t *rows, int64_t capacity)
-{
-    const char *slash = reference ? strrchr(reference, '/') : NULL;
-    char path[4096];
-    int64_t count = 0;
-    long long row;
-    FILE *file;
-
-    if (!reference) return 0;
-    snprintf(path, sizeof path, "%.*slabels_%s.txt", slash ? (int)(slash - reference) + 1 : 0, reference, name);
-    file = fopen(path, "r");
-    if (!file) return 0;
-    while (count < capacity && fscanf(file, "%lld", &row) == 1) {
-        if (row >= 0 && row < capacity) rows[count++] = row;
-    }
-    fclose(file);
-    return count;
-}
-
-static sslcv_status drawn_rows(sslcv_dataset *dataset, double share, int64_t *rows, int64_t capacity, int64_t *count)
-{
-    sslcv_split_options options;
-    sslcv_status status;
-
-    TRY(sslcv_split_options_init(&options, sizeof options));
-    options.fraction = share;
-    TRY(sslcv_dataset_split(dataset, &options, rows, capacity, count));
-end:
-    return status;
-}
-
-/* A label of -1 keeps a row out of the fit. */
-static void keep_rows(const int64_t *labels, int64_t count, const int64_t *rows, int64_t num_rows, int64_t *kept)
-{
-    int64_t i;
-
-    for (i = 0; i < count; i++) kept[i] = -1;
-    for (i = 0; i < num_rows; i++) kept[rows[i]] = labels[rows[i]];
-}
-
-static sslcv_status fit_and_judge(const experiment *e, const embedded *train, const int64_t *labels, int64_t num_rows,
-                                  const embedded *test, double *top1)
-{
-    sslcv_metrics metrics = {.struct_size = sizeof metrics};
-    sslcv_tensor scores = {0};
-    sslcv_schedule rate;
-    sslcv_probe_options options;
-    sslcv_probe *probe = NULL;
-    sslcv_status status;
-
-    TRY(sslcv_schedule_init(&rate, sizeof rate, SSLCV_SCHEDULE_COSINE, 0.03));
-    TRY(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_LINEAR));
-    options.standardize = SSLCV_STANDARDIZE_SPREAD;
-    options.learning_rate = &rate;
-    options.epochs = (int64_t)(presentations / (double)num_rows) + 1;
-    options.weight_decay = 1.0 / (regression_c * (double)num_rows);
-    options.seed = 1;
-    TRY(sslcv_probe_create(e->context, &options, &probe));
-    TRY(sslcv_probe_fit(probe, &train->features, labels));
-    TRY(sslcv_probe_predict(probe, &test->features, &scores)); /* data is NULL: asks for the shape */
-    scores.data = malloc((size_t)(scores.shape[0] * scores.shape[1]) * sizeof(float));
-    status = SSLCV_ERR_OUT_OF_MEMORY;
-    if (!scores.data) goto end;
-    TRY(sslcv_probe_predict(probe, &test->features, &scores));
-    TRY(sslcv_metrics_compute(e->context, &scores, test->labels, &metrics, NULL));
-    *top1 = 100.0 * metrics.top1;
-end:
-    free(scores.data);
-    sslcv_probe_destroy(probe);
-    return status;
-}
 
 static void print_linear(experiment *e, const char *name, int64_t num_rows, double top1)
 {
     char key[32];
     const json_t *reference;
 
-    snprintf(key, sizeof key, "%s%%_C%g", name, regression_c);
+    snprintf(key, sizeof key, "%s%%_C%g", name, learning_regression_c);
     reference = json_object_get(json_object_get(e->reference, "linear"), key);
     printf("linear probe, %4s %% of the labels (%lld): %6.2f", name, (long long)num_rows, top1);
     if (reference) printf(" | %6.2f", json_number_value(reference));
@@ -356,13 +263,13 @@ static void print_linear(experiment *e, const char *name, int64_t num_rows, doub
     json_object_set_new(json_object_get(e->results, "linear"), key, json_real(top1));
 }
 
-static sslcv_status judge(const settings *s, experiment *e)
+static sslcv_status judge_linear(const settings *s, experiment *e, const learning_features *train,
+                                 const learning_features *test)
 {
     static const struct {
         const char *name, *file;
         double share;
-    } shares[NUM_SHARES] = {{"1", "1pct", 0.01}, {"10", "10pct", 0.1}, {"100", "100pct", 1.0}};
-    embedded train = {0}, test = {0};
+    } shares[LEARNING_SHARES] = {{"1", "1pct", 0.01}, {"10", "10pct", 0.1}, {"100", "100pct", 1.0}};
     int64_t *rows = malloc((size_t)s->images * sizeof *rows), *labels = malloc((size_t)s->images * sizeof *labels);
     int64_t num_rows;
     double top1;
@@ -370,27 +277,40 @@ static sslcv_status judge(const settings *s, experiment *e)
     int i;
 
     if (!rows || !labels) goto end;
-    TRY(embed(e, e->train, &train));
-    TRY(embed(e, e->test, &test));
     putchar('\n');
-    for (i = 0; i < NUM_SHARES; i++) {
-        num_rows = i + 1 == NUM_SHARES ? 0 : listed_rows(s->reference, shares[i].file, rows, s->images);
-        if (num_rows == 0) TRY(drawn_rows(e->train, shares[i].share, rows, s->images, &num_rows));
-        keep_rows(train.labels, train.count, rows, num_rows, labels);
-        TRY(fit_and_judge(e, &train, labels, num_rows, &test, &top1));
+    for (i = 0; i < LEARNING_SHARES; i++) {
+        num_rows = shares[i].share == 1.0 ? 0 : learning_listed_rows(s->references, shares[i].file, rows, s->images);
+        if (num_rows == 0) TRY(learning_drawn_rows(e->train, shares[i].share, rows, s->images, &num_rows));
+        learning_keep_rows(train->labels, train->count, rows, num_rows, labels);
+        TRY(learning_linear(&e->judge, train, labels, num_rows, test, &top1));
         print_linear(e, shares[i].name, num_rows, top1);
     }
 end:
     free(labels);
     free(rows);
-    free_embedded(&test);
-    free_embedded(&train);
     return status;
 }
 
-/* ---- epochs as told ---- */
+static sslcv_status judge(const settings *s, experiment *e)
+{
+    learning_features train = {0}, test = {0};
+    double knn;
+    sslcv_status status;
 
-static sslcv_status run_epoch(void *user)
+    TRY(learning_embed_both(&e->judge, &train, &test));
+    TRY(learning_knn(&e->judge, &train, &test, &knn));
+    printf("\nk-NN at the end: %.2f", knn);
+    json_object_set_new(e->results, "knn", json_real(knn));
+    TRY(judge_linear(s, e, &train, &test));
+end:
+    learning_free_features(&test);
+    learning_free_features(&train);
+    return status;
+}
+
+/* ---- steps as told ---- */
+
+static sslcv_status run_steps(void *user)
 {
     experiment *e = user;
 
@@ -399,11 +319,11 @@ static sslcv_status run_epoch(void *user)
 
 static sslcv_status serve(const settings *s, experiment *e)
 {
-    bench_server server = {e, e->context, NULL, run_epoch, NULL, NULL};
+    bench_server server = {e, e->context, NULL, run_steps, NULL, NULL};
     sslcv_status status;
 
-    e->steps = s->images / BATCH;
-    server.about = bench_describe(e->context, "image", e->steps * BATCH);
+    e->steps = s->steps ? s->steps : s->images / LEARNING_BATCH;
+    server.about = bench_describe(e->context, "image", e->steps * LEARNING_BATCH);
     if (!server.about) return SSLCV_ERR_OUT_OF_MEMORY;
     status = bench_serve(&server);
     json_decref(server.about);
@@ -412,16 +332,38 @@ static sslcv_status serve(const settings *s, experiment *e)
 
 /* ---- main ---- */
 
-static void print_head(const experiment *e, const settings *s)
+static void list_rows(void)
+{
+    int i;
+
+    for (i = 0; i < LEARNING_ROWS; i++) {
+        const learning_row *row = &learning_rows[i];
+
+        printf("%s\t%s\t%s\t%s\n", row->name, row->method, row->reference ? row->reference : "", row->settings);
+    }
+}
+
+static void describe(const experiment *e, const settings *s)
 {
     sslcv_context_info info = {.struct_size = sizeof info};
+    char today[32] = "";
+    time_t now = time(NULL);
+    struct tm date;
 
     if (sslcv_context_get_info(e->context, &info) != SSLCV_OK) return;
-    printf("simclr on %lld images of CIFAR-10, ResNet-18 with width %g, %lld epochs, seed %lld; sslcv %s, %s, %d "
-           "threads\n\n",
-           (long long)s->images, s->net.width, (long long)s->epochs, (long long)s->seed, sslcv_version_string(),
-           info.cpu, (int)info.threads);
-    printf("epoch     rate     loss  k-NN %% spread  train s  images/s  eval s");
+    if (gmtime_r(&now, &date)) strftime(today, sizeof today, "%Y-%m-%d", &date);
+    json_object_update_new(e->results,
+                           json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:f}", "run", e->row->name,
+                                     "method", e->row->method, "version", sslcv_version_string(), "instruction_set",
+                                     info.cpu, "precision", info.precision == SSLCV_PRECISION_F32 ? "f32" : "bf16",
+                                     "date", today, "threads", (int)info.threads, "images", (json_int_t)s->images,
+                                     "seed", (json_int_t)s->seed, "width", s->net.width));
+    printf("%s on %lld images of CIFAR-10, ResNet-18 with width %g, %lld epochs, seed %lld; sslcv %s, %s, %d threads\n",
+           e->row->method, (long long)s->images, s->net.width, (long long)s->epochs, (long long)s->seed,
+           sslcv_version_string(), info.cpu, (int)info.threads);
+    if (e->row->settings[0]) printf("%s\n", e->row->settings);
+    if (e->row->untrained) return;
+    printf("\nepoch     rate     loss  k-NN %% spread  train s  images/s  eval s");
     if (e->reference) printf(" | reference: loss, k-NN %%, train s");
     putchar('\n');
 }
@@ -439,56 +381,99 @@ static void warn_about_reference(const settings *s, const experiment *e)
     if (images && images != s->images) printf("the reference learnt from %lld images\n", (long long)images);
 }
 
+/* A row of the table, or with --method one of the command line's. Ends the program where there is no such thing. */
+static void choose_row(const char *program, const settings *s, learning_row *given, experiment *e)
+{
+    char path[4096];
+
+    e->row = s->method ? given : learning_find(s->run);
+    if (!e->row) {
+        fprintf(stderr, "%s: no experiment %s; --list tells which there are\n", program, s->run);
+        exit(2);
+    }
+    if (s->text && !s->method) {
+        *given = *e->row;
+        given->settings = s->text;
+        e->row = given;
+    }
+    if (!s->references || !e->row->reference) return;
+    snprintf(path, sizeof path, "%s/%s", s->references, e->row->reference);
+    e->reference = json_load_file(path, 0, NULL);
+    if (!e->reference) printf("no JSON in %s: no reference\n", path);
+}
+
+static sslcv_status run(const settings *s, experiment *e)
+{
+    sslcv_status status;
+
+    TRY(bench_make_context(&s->net, &e->context));
+    TRY(first_images(e->context, s, &e->train));
+    if (s->serve) {
+        TRY(make_trainer(s, e));
+        return serve(s, e);
+    }
+    TRY(open_part(e->context, s->data, SSLCV_DATASET_TEST, &e->test));
+    TRY(make_trainer(s, e));
+    if (s->weights) TRY(load_weights(s, e));
+    warn_about_reference(s, e);
+    describe(e, s);
+    if (!e->row->untrained) TRY(train(e));
+    TRY(judge(s, e));
+    if (s->json && json_dump_file(e->results, s->json, JSON_INDENT(1) | JSON_REAL_PRECISION(8)) != 0) {
+        fprintf(stderr, "%s was not written\n", s->json);
+        status = SSLCV_ERR_IO;
+    }
+end:
+    return status;
+}
+
 int main(int argc, char **argv)
 {
-    settings s = {.net = {BENCH_DEFAULTS}, .data = "../shared/data/cifar10", .epochs = 10, .images = 10000, .seed = 1};
+    settings s = {.net = {BENCH_DEFAULTS},
+                  .data = "../shared/data/cifar10",
+                  .run = "simclr",
+                  .epochs = 10,
+                  .images = 10000,
+                  .seed = 1};
     const bench_option options[] = {
         {"data", "folder of CIFAR-10's binary files, also .gz; default ../shared/data/cifar10", .text = &s.data},
-        {"reference", "results of a run to compare with, JSON", .text = &s.reference},
+        {"run", "experiment; default simclr", .text = &s.run},
+        {"list", "which experiments there are: name, method, reference, settings", .flag = &s.list},
+        {"method", "in place of an experiment", .text = &s.method},
+        {"settings", "\"name=value ...\" of the method, in place of the experiment's", .text = &s.text},
+        {"references", "folder of results to compare with, JSON", .text = &s.references},
+        {"weights", "begin with those of a file, named as in a checkpoint", .text = &s.weights},
         {"epochs", "default 10", .integer = &s.epochs},
         {"images", "of the training set, from its first; default 10000", .integer = &s.images},
         {"width", "default 0.25", .real = &s.net.width},
-        {"precision", "f32 (default) or bf16", .text = &s.net.precision},
+        {"precision", "f32 (default), bf16 or auto", .text = &s.net.precision},
         {"winograd", "1 (default): allowed; 0: never", .integer = &s.net.winograd},
         {"seed", "default 1", .integer = &s.seed},
         {"threads", "default 0: the processors that this process may use", .integer = &s.net.threads},
         {"json", "write the results there", .text = &s.json},
-        {"serve", "train epochs as told on standard input", .flag = &s.serve},
+        {"serve", "train as told on standard input", .flag = &s.serve},
+        {"steps", "with --serve: at a time; default 0: an epoch", .integer = &s.steps},
     };
+    learning_row given = {0};
     experiment e = {0};
     sslcv_status status;
 
     s.net.width = 0.25;
     bench_parse(argc, argv, options, (int)(sizeof options / sizeof options[0]));
-    if (s.images < BATCH || s.epochs < 1) {
-        fprintf(stderr, "%s: --images must be %d or more, --epochs 1 or more\n", argv[0], BATCH);
+    if (s.list) {
+        list_rows();
+        return 0;
+    }
+    if (s.images < LEARNING_BATCH || s.epochs < 1 || s.steps < 0) {
+        fprintf(stderr, "%s: --images must be %d or more, --epochs 1, --steps 0\n", argv[0], LEARNING_BATCH);
         return 2;
     }
-    if (s.reference && !(e.reference = json_load_file(s.reference, 0, NULL))) {
-        fprintf(stderr, "%s: no JSON in %s\n", argv[0], s.reference);
-        return 2;
-    }
-    e.results = json_pack("{s:s, s:[], s:{}}", "method", "simclr", "epochs", "linear");
-    TRY(bench_make_context(&s.net, &e.context));
-    TRY(first_images(e.context, &s, &e.train));
-    if (s.serve) {
-        s.epochs = SERVED_EPOCHS;
-        TRY(make_trainer(&s, &e));
-        TRY(serve(&s, &e));
-        goto end;
-    }
-    TRY(open_part(e.context, s.data, SSLCV_DATASET_TEST, &e.test));
-    TRY(make_trainer(&s, &e));
-    TRY(watch(&e));
-    warn_about_reference(&s, &e);
-    print_head(&e, &s);
-    TRY(sslcv_trainer_run(e.trainer, 0));
-    TRY(judge(&s, &e));
-    if (s.json && json_dump_file(e.results, s.json, JSON_INDENT(1) | JSON_REAL_PRECISION(8)) != 0) {
-        fprintf(stderr, "%s: %s was not written\n", argv[0], s.json);
-        status = SSLCV_ERR_IO;
-    }
-end:
+    given.name = given.method = s.method;
+    given.settings = s.text ? s.text : "";
+    choose_row(argv[0], &s, &given, &e);
+    if (s.serve) s.epochs = SERVED_EPOCHS;
+    e.results = json_pack("{s:[], s:{}}", "epochs", "linear");
+    status = run(&s, &e);
     destroy_experiment(&e);
     return bench_finish(argv[0], status);
 }

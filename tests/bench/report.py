@@ -261,10 +261,15 @@ def markdown(figures):
 
 
 def update(path, figures):
-    """Puts each block between its marks in a file; leaves those alone that were not measured."""
+    """Leaves those blocks alone that were not measured."""
+    replace(path, blocks(figures))
+
+
+def replace(path, bodies):
+    """Puts each body between its marks in a file."""
     with open(path) as file:
         document = file.read()
-    for name, body in blocks(figures).items():
+    for name, body in bodies.items():
         begin, end = marks(name)
         head, found, rest = document.partition(begin)
         if not found or end not in rest:
