@@ -57,12 +57,21 @@ JPEG_CFLAGS  := -DSSLCV__LIBJPEG='"$(JPEG)"' $(shell $(PKG_CONFIG) --cflags libj
 JPEG_LIBS    := $(shell $(PKG_CONFIG) --libs libjpeg)
 endif
 
+# Logistic regression is fitted by liblbfgs where it is installed; "make LBFGS=" goes without.
+ifeq ($(origin LBFGS),undefined)
+LBFGS        := $(shell $(PKG_CONFIG) --modversion liblbfgs 2>/dev/null)
+endif
+ifneq ($(LBFGS),)
+LBFGS_CFLAGS := -DSSLCV__LIBLBFGS='"$(LBFGS)"' $(shell $(PKG_CONFIG) --cflags liblbfgs)
+LBFGS_LIBS   := $(shell $(PKG_CONFIG) --libs liblbfgs)
+endif
+
 MODULES  ?= core dnn nn model image augment data cluster loss optim train method eval io
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wcast-qual
 # Ours, apart from the user's CFLAGS, which come last and so win. Kernels are written for the compiler's vectoriser; no
 # option here changes results between files: no -ffast-math.
 OWN_CPPFLAGS := -Iinclude -Ilib -D_POSIX_C_SOURCE=200809L -DNDEBUG -DSSLCV_BUILD -DSSLCV__ONEDNN='"$(ONEDNN)"' \
-                $(JPEG_CFLAGS)
+                $(JPEG_CFLAGS) $(LBFGS_CFLAGS)
 OWN_CFLAGS   := -std=c11 -fPIC -fvisibility=hidden -fopenmp -ftree-vectorize -fno-math-errno -fno-trapping-math \
                 $(WARNINGS) $(EXTRA_CFLAGS)
 COMPILE       = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS)
@@ -74,7 +83,7 @@ endif
 # The compiler's OpenMP runtime must be the one that oneDNN uses: two in a process fight for the cores.
 OPENMP_LIBS  ?= -lgomp
 PRIVATE_LIBS := -ldnnl $(OPENMP_LIBS) -lm -lpthread
-LIBS         := -lz -ljansson $(JPEG_LIBS) $(PRIVATE_LIBS)
+LIBS         := -lz -ljansson $(JPEG_LIBS) $(LBFGS_LIBS) $(PRIVATE_LIBS)
 
 SOURCES := $(sort $(foreach m,$(MODULES),$(wildcard lib/$(m)/*.c lib/$(m)/v$(ONEDNN_MAJOR)/*.c)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -173,7 +182,7 @@ check-unit: $(SELECTED)
 	@sh tests/tools/run_tests.sh $(SELECTED)
 
 # Losses, optimizers and probes against published numbers, naive twins in double and finite differences.
-GOLDEN := loss loss_* sinkhorn optimizer schedule probe_knn
+GOLDEN := loss loss_* sinkhorn optimizer schedule probe_knn probe_logistic metrics
 check-golden: $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(sort $(wildcard $(GOLDEN:%=tests/unit/test_%.c))))
 	@sh tests/tools/run_tests.sh $^
 
@@ -253,7 +262,8 @@ $(BUILD)/sslcv.pc: pkgconfig/sslcv.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	  -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' -e 's|@VERSION@|$(VERSION)|' \
-	  -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|' -e 's|@JPEG@|$(if $(JPEG), libjpeg)|' $< > $@
+	  -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|' -e 's|@JPEG@|$(if $(JPEG), libjpeg)|' \
+	  -e 's|@LBFGS@|$(if $(LBFGS), liblbfgs)|' $< > $@
 
 install: lib $(BUILD)/sslcv.pc
 	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/sslcv $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PKGCONFIGDIR)
@@ -323,7 +333,7 @@ help:
 	@echo 'make check-memory    1,000 steps: does the process grow?'
 	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
 	@echo 'make dist clean      source archive in $$(BUILD); remove $$(BUILD)'
-	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR DESTDIR BUILD OPENMP_LIBS JPEG V=1'
+	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR DESTDIR BUILD OPENMP_LIBS JPEG LBFGS V=1'
 
 FORCE:
 .PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-memory abi \

@@ -104,7 +104,7 @@ typedef struct sslcv_split_options {
     int64_t     folds;       /* k-fold: number of folds, default 0; */
     int64_t     fold;        /* and which one to choose, 0 .. folds - 1 */
     const char *list_path;   /* text file with one sample name a line, or its part behind the last "/" (ImageNet 1 %
-                                lists); default NULL */
+                                lists), or "#" and an index; default NULL */
     uint64_t    seed;        /* default 0: taken as it is, so that splits are the same everywhere */
     int32_t     balanced;    /* 1 (default): the same share of every class, at least one sample each; samples without
                                 label count as one more class */
@@ -253,6 +253,21 @@ SSLCV_API sslcv_status sslcv_split_options_init(sslcv_split_options *options, si
  */
 SSLCV_API sslcv_status sslcv_dataset_split(const sslcv_dataset *dataset, const sslcv_split_options *options,
                                            int64_t *indices, int64_t capacity, int64_t *count);
+
+/**
+ * Save a choice beside its results: a text file that list_path reads again, one name a line; "#" and the index for a
+ * sample without a name, or with one that another has too.
+ *
+ * @param dataset Not NULL.
+ * @param indices 0 .. count - 1 of dataset.
+ * @param count   >= 1.
+ * @param path    UTF-8; the file appears whole or not at all.
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such sample); SSLCV_ERR_IO.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_dataset_save_list(const sslcv_dataset *dataset, const int64_t *indices, int64_t count,
+                                               const char *path);
 
 /**
  * A data set of chosen samples, in the given order; its indices run from 0. Shares the pixels, keeps dataset alive.

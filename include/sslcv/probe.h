@@ -1,7 +1,7 @@
 /**
  * @file probe.h
- * Judging features: embed a data set once, then k-NN, linear probe, metrics, collapse figures, nearest neighbours. Also
- * the tools on feature arrays that methods need: k-means, whitening.
+ * Judging features: embed a data set once, then k-NN, linear probe, logistic regression, metrics, collapse figures,
+ * nearest neighbours. Also the tools on feature arrays that methods need: k-means, whitening.
  *
  *     sslcv_branch_init(&branch, sizeof branch);
  *     branch.views = &eval_view; branch.num_views = 1; branch.backbone = backbone; branch.flags = 0;
@@ -70,13 +70,28 @@ SSLCV_API sslcv_status sslcv_embed_options_init(sslcv_embed_options *options, si
  */
 SSLCV_API sslcv_status sslcv_embed(const sslcv_embed_options *options, sslcv_tensor *features, int64_t *labels);
 
+/**
+ * Embed samples into files that NumPy reads, part by part, so features may be larger than memory: what sslcv_embed()
+ * gives for all of them.
+ *
+ * @param options       As for sslcv_embed().
+ * @param features_path UTF-8: .npy, (count, d) f32.
+ * @param labels_path   .npy, count i64; NULL: no labels.
+ * @return As sslcv_embed(); SSLCV_ERR_IO. Each file appears whole or not at all.
+ * @threads As sslcv_embed(). Memory: some 64 MiB beside the networks'.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_embed_to_file(const sslcv_embed_options *options, const char *features_path,
+                                           const char *labels_path);
+
 /* ---- probes ---- */
 
 typedef struct sslcv_probe sslcv_probe;
 
 enum sslcv_probe_kind {
-    SSLCV_PROBE_KNN    = 1, /* cosine; votes weighted by exp(similarity / temperature) */
-    SSLCV_PROBE_LINEAR = 2  /* one linear layer, softmax cross-entropy, SGD */
+    SSLCV_PROBE_KNN      = 1, /* cosine; votes weighted by exp(similarity / temperature) */
+    SSLCV_PROBE_LINEAR   = 2, /* one linear layer, softmax cross-entropy, SGD */
+    SSLCV_PROBE_LOGISTIC = 3  /* the least |W|^2 / 2 + C * (sum of cross-entropies), by L-BFGS; a sweep chooses C */
 };
 
 enum sslcv_standardize {
@@ -85,10 +100,17 @@ enum sslcv_standardize {
     SSLCV_STANDARDIZE_LENGTH = 2  /* each row to length 1 */
 };
 
+enum sslcv_figure {
+    SSLCV_FIGURE_TOP_K          = 1, /* share of rows whose class is among the first k; ties go to the lower class */
+    SSLCV_FIGURE_MEAN_PER_CLASS = 2, /* mean over the classes that occur of the share found */
+    SSLCV_FIGURE_AP_11          = 3, /* mean over classes of the 11-point average precision (VOC2007) */
+    SSLCV_FIGURE_AP_AREA        = 4  /* mean over classes of the area under the precision envelope (VOC2010) */
+};
+
 typedef struct sslcv_probe_options {
     size_t      struct_size;
     int32_t     kind;          /* set by init */
-    int32_t     standardize;   /* LINEAR: SSLCV_STANDARDIZE_*; default NONE */
+    int32_t     standardize;   /* LINEAR, LOGISTIC: SSLCV_STANDARDIZE_*; default NONE */
     int64_t     neighbours;    /* KNN: >= 1; default 200 */
     double      temperature;   /* KNN: > 0; default 0.1 */
     int64_t     epochs;        /* LINEAR: >= 1; default 100 */
@@ -96,8 +118,34 @@ typedef struct sslcv_probe_options {
     const sslcv_schedule *learning_rate; /* LINEAR: NULL (default): cosine from 0.3 to 0; copied */
     double      weight_decay;  /* LINEAR: >= 0, of weights and biases; default 0 */
     double      momentum;      /* LINEAR: 0 .. 1; default 0.9 */
-    uint64_t    seed;          /* LINEAR: of the mini-batches; 0 (default): from the context */
+    uint64_t    seed;          /* LINEAR: of mini-batches and first weights; LOGISTIC: of the validation rows; 0
+                                  (default): from the context */
+    double      c_first, c_last; /* LOGISTIC: > 0; the sweep goes from c_first to c_last, evenly in log C, each fit
+                                  from where the one before ended; default 1e6 .. 1e-5 */
+    int64_t     c_count;       /* LOGISTIC: >= 1; values of C; default 45; 1: c_first, and nothing is chosen */
+    double      validation;    /* LOGISTIC: > 0 and < 1: share of each class that chooses C; default 0.2. The last
+                                  fit, with the C that was chosen, is on all rows */
+    int64_t     iterations;    /* LOGISTIC: >= 1; most for each C; default 100 */
+    double      tolerance;     /* LOGISTIC: >= 0; a fit ends when no partial derivative of the sum of cross-entropies
+                                  plus |W|^2 / 2C is larger; default 1e-4 */
+    double      first_spread;  /* LINEAR: >= 0; deviation of the first weights, which are normal; 0 (default): zeros */
+    double      larc;          /* LINEAR: >= 0; trust coefficient of LARC; 0 (default): without */
+    int32_t     nesterov;      /* LINEAR: 1: Nesterov's momentum; default 0 */
+    int32_t     figure;        /* LOGISTIC: what the best C has most of, SSLCV_FIGURE_*, with k = 1; 0 (default):
+                                  TOP_K, with targets AP_11. Of equals the first */
 } sslcv_probe_options;
+
+typedef struct sslcv_probe_info {
+    size_t  struct_size;
+    int64_t num_classes;      /* 0: not fitted, and all else 0 */
+    int64_t dim, count;       /* of the features; rows with a label */
+    double  c;                /* LOGISTIC: the C of the fit */
+    double  objective;        /* LOGISTIC: |W|^2 / 2 + C * (sum of cross-entropies) of the fit */
+    double  validation;       /* LOGISTIC: the figure of that C on the validation rows; 0 where nothing was chosen */
+    int64_t iterations;       /* LOGISTIC: of the last fit */
+    int64_t converged;        /* LOGISTIC: 1: the last fit met the tolerance, or came as near as rounding lets; 0: its
+                                 iterations ran out */
+} sslcv_probe_info;
 
 typedef struct sslcv_metrics {
     size_t  struct_size;
@@ -120,12 +168,28 @@ typedef struct sslcv_metrics {
 SSLCV_API sslcv_status sslcv_probe_options_init(sslcv_probe_options *options, size_t struct_size, int32_t kind);
 
 /**
+ * The settings of a published linear probe (docs/probes.md has the table).
+ *
+ * @param options       Out: not NULL; LINEAR, as sslcv_probe_options_init() and the preset set it; its learning_rate
+ *                      points at the schedule.
+ * @param struct_size   sizeof *options as the caller knows it.
+ * @param learning_rate Out: not NULL; in: struct_size. Kept by the caller until the probe is made.
+ * @param name          "moco", "swav", "simclr", "simclr-cifar", "byol", "simsiam", "barlow-twins", "vicreg", "cmc",
+ *                      "cmc-alexnet", "pirl", "lightly" or "solo-learn".
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such preset).
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_probe_options_preset(sslcv_probe_options *options, size_t struct_size,
+                                                  sslcv_schedule *learning_rate, const char *name);
+
+/**
  * Make a probe.
  *
  * @param context Not NULL.
  * @param options Not NULL. Fields that the kind does not read are ignored.
  * @param probe   Out: owned.
- * @return SSLCV_OK.
+ * @return SSLCV_OK; SSLCV_ERR_UNSUPPORTED (LOGISTIC in a build without liblbfgs).
  * @threads Any.
  * @since   0.1
  */
@@ -147,16 +211,49 @@ SSLCV_API void sslcv_probe_destroy(sslcv_probe *probe);
  * @param probe    Not NULL; an earlier fit is replaced, or kept when this one fails.
  * @param features (n, d); copied by KNN, else borrowed for the call.
  * @param labels   n labels, -1: the row is left out.
- * @return SSLCV_OK; SSLCV_ERR_LIMIT (one class only; fewer samples than neighbours); SSLCV_ERR_NUMERIC (a feature is
- *         not finite, a row that must get a length is zero, or the loss diverges); SSLCV_ERR_CANCELLED.
+ * @return SSLCV_OK; SSLCV_ERR_LIMIT (one class only; fewer samples than neighbours; LOGISTIC: a class without a row,
+ *         no row left to choose C by); SSLCV_ERR_NUMERIC (a feature is not finite, a row that must get a length is
+ *         zero, or the loss diverges); SSLCV_ERR_CANCELLED.
  * @threads One thread at a time per probe.
  * @since   0.1
  */
 SSLCV_API sslcv_status sslcv_probe_fit(sslcv_probe *probe, const sslcv_tensor *features, const int64_t *labels);
 
 /**
+ * Fit a LOGISTIC probe with several labels a row, or with validation rows of the caller's choice.
+ *
+ * @param probe          Of kind LOGISTIC; an earlier fit is replaced, or kept when this one fails.
+ * @param features       (n, d); borrowed for the call.
+ * @param labels         n labels, -1: the row is left out; NULL with targets.
+ * @param targets        (n, classes) dense f32: 1 has it, 0 has it not, -1 left out (VOC's difficult ones): each class
+ *                       against the rest, of one C; NULL with labels.
+ * @param validation     Rows that choose C, all different, with the data set's own split; the sweep learns from the
+ *                       others, the last fit from all. NULL: drawn, options.validation of each class; with targets, of
+ *                       all rows.
+ * @param num_validation 1 .. n - 1; 0 with NULL.
+ * @return As sslcv_probe_fit(); SSLCV_ERR_LIMIT also: a class that all rows have, or none.
+ * @threads One thread at a time per probe.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_probe_fit_rows(sslcv_probe *probe, const sslcv_tensor *features, const int64_t *labels,
+                                            const sslcv_tensor *targets, const int64_t *validation,
+                                            int64_t num_validation);
+
+/**
+ * What the last fit was.
+ *
+ * @param probe Not NULL.
+ * @param info  In: struct_size. Out: the rest.
+ * @return SSLCV_OK.
+ * @threads Several at once.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_probe_get_info(const sslcv_probe *probe, sslcv_probe_info *info);
+
+/**
  * Score features. KNN: the sum over a row's neighbours of each class of exp((similarity - nearest) / temperature),
- * which is the published vote divided by its largest term, so that no temperature overflows. LINEAR: logits.
+ * which is the published vote divided by its largest term, so that no temperature overflows. LINEAR and
+ * LOGISTIC: logits.
  *
  * @param probe    Fitted.
  * @param features (n, d), d as at the fit.
@@ -175,7 +272,7 @@ SSLCV_API sslcv_status sslcv_probe_predict(const sslcv_probe *probe, const sslcv
  * @param probe   Not NULL; fitted on train afterwards.
  * @param train   Labelled.
  * @param test    Labelled. Samples that are in train too, told by data set handle and index: KNN leaves each of them
- *                out of its own neighbours; LINEAR refuses.
+ *                out of its own neighbours; LINEAR and LOGISTIC refuse.
  * @param metrics In: struct_size. Out: the rest.
  * @return As sslcv_embed() and sslcv_probe_fit().
  * @threads One thread at a time per probe.
@@ -219,6 +316,62 @@ SSLCV_API sslcv_status sslcv_probe_watch(sslcv_probe *probe, sslcv_trainer *trai
  */
 SSLCV_API sslcv_status sslcv_metrics_compute(sslcv_context *context, const sslcv_tensor *scores, const int64_t *labels,
                                              sslcv_metrics *metrics, int64_t *confusion);
+
+typedef struct sslcv_figure_options {
+    size_t   struct_size;
+    int32_t  figure;  /* set by init */
+    int32_t  reserved;
+    int64_t  k;       /* TOP_K: >= 1; default 1 */
+    int64_t  draws;   /* of test sets, 0 .. 1000000; default 1000; 0: no interval */
+    double   level;   /* of the interval, > 0 and < 1; default 0.95 */
+    uint64_t seed;    /* of the draws; default 0: taken as it is, so that an interval is the same everywhere */
+} sslcv_figure_options;
+
+typedef struct sslcv_figure_value {
+    size_t  struct_size;
+    int64_t count;     /* rows judged; with targets: all */
+    int64_t classes;   /* in the mean: those that occur */
+    double  value;     /* 0 .. 1 */
+    double  low, high; /* quantiles (1 - level) / 2 and (1 + level) / 2 of the figure over test sets of as many rows,
+                          drawn from this one with replacement; value without draws */
+} sslcv_figure_value;
+
+/**
+ * Set the defaults of a figure.
+ *
+ * @param options     Out: not NULL.
+ * @param struct_size sizeof *options as the caller knows it.
+ * @param figure      SSLCV_FIGURE_*.
+ * @return SSLCV_OK.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_figure_options_init(sslcv_figure_options *options, size_t struct_size, int32_t figure);
+
+/**
+ * One figure of scores, with its interval by the percentile bootstrap over the test set (Efron 1979).
+ *
+ * Average precision ranks the rows of a class by score, of equal ones the earlier row first. With recall r and
+ * precision p after each rank, AP_11 is the mean over t = 0, 0.1 .. 1 of the largest p where r >= t, with t = i * 0.1
+ * as computed in f64 (so recalls of exactly 0.3, 0.6 and 0.7 fall short, as in published code), and AP_AREA the sum
+ * over ranks of the growth of r times the largest p from there on. A class without a 1 is not in the mean; nor in that
+ * of a draw that misses it.
+ *
+ * @param context   Not NULL: memory, cancel.
+ * @param scores    (n, classes) f32: logits, or what sslcv_probe_predict() gives.
+ * @param labels    For TOP_K, MEAN_PER_CLASS: n labels, -1: the row is left out; else NULL.
+ * @param targets   For AP_*: (n, classes) dense f32: 1, 0, or -1 (the row is left out of this class); else NULL.
+ * @param options   Not NULL.
+ * @param value     In: struct_size. Out: the rest.
+ * @param per_class Out: classes values: average precisions, else shares found (of k); -1 for a class that does not
+ *                  occur; may be NULL.
+ * @return SSLCV_OK; SSLCV_ERR_INVALID_ARGUMENT (also: nothing to judge); SSLCV_ERR_NUMERIC (NaN); SSLCV_ERR_CANCELLED.
+ * @threads Any. Memory: 24 bytes a row, and for AP_* 8 bytes a score.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_figure_compute(sslcv_context *context, const sslcv_tensor *scores, const int64_t *labels,
+                                            const sslcv_tensor *targets, const sslcv_figure_options *options,
+                                            sslcv_figure_value *value, double *per_class);
 
 typedef struct sslcv_spread {
     size_t struct_size;

@@ -20,6 +20,9 @@ const char *sslcv_version_string(void)
 #ifndef SSLCV__LIBJPEG
 #define SSLCV__LIBJPEG "none"
 #endif
+#ifndef SSLCV__LIBLBFGS
+#define SSLCV__LIBLBFGS "none"
+#endif
 
 const char *sslcv_build_info(void)
 {
@@ -30,5 +33,6 @@ const char *sslcv_build_info(void)
            "onednn_threading=openmp\n"
            "zlib=" ZLIB_VERSION "\n"
            "jansson=" JANSSON_VERSION "\n"
-           "libjpeg=" SSLCV__LIBJPEG "\n";
+           "libjpeg=" SSLCV__LIBJPEG "\n"
+           "liblbfgs=" SSLCV__LIBLBFGS "\n";
 }

@@ -4,21 +4,17 @@
  * class does not touch another.
  */
 #include "data/dataset.h"
+#include "data/split_list.h"
 
 #include "core/checked.h"
-#include "core/file.h"
 #include "core/memory.h"
 #include "core/options.h"
 #include "core/rng.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 static const sslcv_split_options defaults = {
     .struct_size = sizeof(sslcv_split_options), .fraction = 1.0, .balanced = 1};
-
-enum { MAX_LIST_BYTES = 1 << 28 };
 
 sslcv_status sslcv_split_options_init(sslcv_split_options *options, size_t struct_size)
 {
@@ -166,129 +162,6 @@ end:
     return status;
 }
 
-/* ---- by list ---- */
-
-typedef struct named {
-    const char *name;
-    int64_t sample;
-} named;
-
-static int compare_named(const void *a, const void *b)
-{
-    const named *x = a, *y = b;
-    const int difference = strcmp(x->name, y->name);
-
-    return difference ? difference : (x->sample > y->sample) - (x->sample < y->sample);
-}
-
-static const char *base_name(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-
-    return slash ? slash + 1 : name;
-}
-
-static int is_name(const char *name, const char *line, int64_t length)
-{
-    return strncmp(name, line, (size_t)length) == 0 && name[length] == 0;
-}
-
-/** The first entry of a sorted table that is not before the line. */
-static int64_t lower_bound(const named *table, int64_t count, const char *line, int64_t length)
-{
-    int64_t low = 0, high = count;
-
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-
-        if (strncmp(table[middle].name, line, (size_t)length) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-/** @return Number of entries with this name, from *first on. */
-static int64_t find_named(const named *table, int64_t count, const char *line, int64_t length, int64_t *first)
-{
-    int64_t found = 0;
-
-    *first = lower_bound(table, count, line, length);
-    while (*first + found < count && is_name(table[*first + found].name, line, length)) found++;
-    return found;
-}
-
-static sslcv_status choose_line(split *s, const named *names, const named *bases, const char *line, int64_t length,
-                                int64_t number)
-{
-    const char *path = s->options->list_path;
-    const int shown = length < 200 ? (int)length : 200;
-    int64_t first, found, i;
-
-    found = find_named(names, s->count, line, length, &first);
-    for (i = 0; i < found; i++) s->chosen[names[first + i].sample] = 1;
-    if (found > 0) return SSLCV_OK;
-
-    found = find_named(bases, s->count, line, length, &first);
-    if (found == 0) {
-        return sslcv__fail(SSLCV_ERR_NOT_FOUND, "%s, line %lld: no sample is named %.*s", path, (long long)number,
-                           shown, line);
-    }
-    if (found > 1) {
-        return sslcv__fail(SSLCV_ERR_FORMAT, "%s, line %lld: %lld samples are named %.*s; give their folders too", path,
-                           (long long)number, (long long)found, shown, line);
-    }
-    s->chosen[bases[first].sample] = 1;
-    return SSLCV_OK;
-}
-
-static sslcv_status choose_lines(split *s, const named *names, const named *bases, const char *text, int64_t size)
-{
-    const char *end = text + size, *line = text;
-    int64_t number = 1;
-    sslcv_status status = SSLCV_OK;
-
-    for (; line < end && status == SSLCV_OK; number++) {
-        const char *next = memchr(line, '\n', (size_t)(end - line));
-        int64_t length;
-
-        if (!next) next = end;
-        length = next - line;
-        if (length > 0 && line[length - 1] == '\r') length--;
-        if (length > 0) status = choose_line(s, names, bases, line, length, number);
-        line = next + 1;
-    }
-    return status;
-}
-
-/** Names are looked up whole first, then by what is behind their last "/". */
-static sslcv_status choose_by_list(split *s)
-{
-    named *names = NULL, *bases = NULL;
-    void *text = NULL;
-    int64_t size, i;
-    sslcv_status status;
-
-    SSLCV__TRY(sslcv__file_read(s->context, s->options->list_path, MAX_LIST_BYTES, &text, &size));
-    SSLCV__TRY(sslcv__alloc_array(s->context, s->count, sizeof *names, (void **)&names));
-    SSLCV__TRY(sslcv__alloc_array(s->context, s->count, sizeof *bases, (void **)&bases));
-    for (i = 0; i < s->count; i++) {
-        names[i].name = sslcv__dataset_name(s->dataset, i);
-        bases[i].name = base_name(names[i].name);
-        names[i].sample = bases[i].sample = i;
-    }
-    qsort(names, (size_t)s->count, sizeof *names, compare_named);
-    qsort(bases, (size_t)s->count, sizeof *bases, compare_named);
-    status = choose_lines(s, names, bases, text, size);
-end:
-    sslcv__free(s->context, names);
-    sslcv__free(s->context, bases);
-    sslcv__free(s->context, text);
-    return status;
-}
-
 /* ---- the whole ---- */
 
 static sslcv_status hand_out(const split *s, int64_t *indices, int64_t capacity, int64_t *count)
@@ -324,7 +197,7 @@ sslcv_status sslcv_dataset_split(const sslcv_dataset *dataset, const sslcv_split
     s.context = dataset->object.context;
     s.count = sslcv__dataset_count(dataset);
     SSLCV__TRY(sslcv__alloc_array(s.context, s.count, 1, (void **)&s.chosen));
-    SSLCV__TRY(o.list_path ? choose_by_list(&s) : choose_by_class(&s));
+    SSLCV__TRY(o.list_path ? sslcv__split_list_choose(dataset, o.list_path, s.count, s.chosen) : choose_by_class(&s));
     status = hand_out(&s, indices, capacity, count);
 end:
     if (s.context) {

@@ -228,6 +228,21 @@ static sslcv_tensor as_positions(const sslcv_tensor *from, int64_t n, int is_map
     return to;
 }
 
+/* The commonest mistake, in words of data set and backbone: the backbone knows only of its images. */
+static sslcv_status check_channels(const sslcv_branch *branch, int64_t view, const sslcv_tensor *images)
+{
+    sslcv_backbone_info info = {.struct_size = sizeof info};
+    sslcv_status status;
+
+    if (!branch->backbone) return SSLCV_OK;
+    status = sslcv_backbone_get_info(branch->backbone, &info);
+    if (status == SSLCV_OK && images->shape[1] != info.channels) {
+        return sslcv__invalid("the data set gives view %lld %lld channels; the backbone takes %lld", (long long)view,
+                              (long long)images->shape[1], (long long)info.channels);
+    }
+    return status;
+}
+
 /* One view of n samples through one branch: (1, n, P, D), valid until the next call. */
 static sslcv_status run_view(const embedder *e, int64_t index, int64_t n, const sslcv_tensor *images,
                              sslcv_tensor *output)
@@ -342,6 +357,7 @@ static sslcv_status run_branches(embedder *e, sslcv_loader *loader, int64_t n, i
             int64_t each;
 
             SSLCV__TRY(sslcv_loader_get_views(loader, &branch->views[v], 1, &images));
+            if (row == MEASURE) SSLCV__TRY(check_channels(branch, branch->views[v], &images));
             SSLCV__TRY(run_view(e, i, n, &images, &output));
             each = output.shape[3] * (e->options.mean_positions ? 1 : output.shape[2]);
             if (v == 0) first = each;

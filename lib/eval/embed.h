@@ -19,4 +19,8 @@ sslcv_status sslcv__embed_read(const sslcv_embed_options *given, const char *nam
 /** One of its branches: all fields. */
 sslcv_status sslcv__embed_read_branch(const sslcv_branch *given, sslcv_context *context, sslcv_branch *branch);
 
+/** sslcv_embed_to_file() in parts of at most so many bytes of features, but of a batch at least. */
+sslcv_status sslcv__embed_to_file(const sslcv_embed_options *options, const char *features_path,
+                                  const char *labels_path, int64_t part_bytes);
+
 #endif

@@ -98,7 +98,7 @@ static sslcv_status read_both(const sslcv_probe *probe, const sslcv_embed_option
     SSLCV__TRY(sslcv__check_context(test_read->dataset, probe->object.context, "test.dataset"));
     if (probe->options.kind != SSLCV_PROBE_KNN && share_samples(train_read, test_read)) {
         return sslcv__invalid("test has samples of train: %lld and %lld more, and %lld and %lld more, of one data set; "
-                              "a linear probe is judged on others",
+                              "this probe is judged on others",
                               (long long)train_read->first, (long long)train_read->count - 1,
                               (long long)test_read->first, (long long)test_read->count - 1);
     }

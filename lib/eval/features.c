@@ -91,7 +91,7 @@ void sslcv__row_normalize(const float *row, int64_t d, float *unit)
     for (i = 0; i < d; i++) unit[i] = (float)((double)row[i] * factor);
 }
 
-static void form_row(const sslcv__row_form *form, const float *row, int64_t d, float *out)
+void sslcv__row_form_apply(const sslcv__row_form *form, const float *row, int64_t d, float *out)
 {
     int64_t i;
 
@@ -113,7 +113,7 @@ void sslcv__features_gather(const sslcv__features *features, const sslcv__row_fo
 
 #pragma omp parallel for schedule(static)
     for (i = 0; i < count; i++) {
-        form_row(form, features->data + (rows ? rows[i] : first + i) * d, d, dense + i * d);
+        sslcv__row_form_apply(form, features->data + (rows ? rows[i] : first + i) * d, d, dense + i * d);
     }
 }
 

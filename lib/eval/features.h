@@ -47,6 +47,9 @@ sslcv_status sslcv__features_check(const sslcv__features *features, const int64_
 void sslcv__features_gather(const sslcv__features *features, const sslcv__row_form *form, const int64_t *rows,
                             int64_t first, int64_t count, float *dense);
 
+/** One row in a form. */
+void sslcv__row_form_apply(const sslcv__row_form *form, const float *row, int64_t d, float *out);
+
 /** One row to length 1; the norm is summed in double precision, in order, the result rounded to f32. */
 void sslcv__row_normalize(const float *row, int64_t d, float *unit);
 

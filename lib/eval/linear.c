@@ -4,9 +4,10 @@
  *     z = x W^T + b,  p = softmax(z),  L = mean over the batch of -log p_y
  *     dL/dz = (p - onehot(y)) / B,  dL/dW = (dL/dz)^T x,  dL/db = sum over the batch of dL/dz
  *
- * SGD as PyTorch's: v <- mu v + (g + wd w), w <- w - rate v. W and b start at 0: the problem is convex, so the start
- * does not matter, and 0 needs no seed. Every epoch goes through all rows in an order keyed by (seed, epoch); the last
- * batch may be smaller.
+ * SGD as PyTorch's: h = g + wd w, v <- mu v + h, w <- w - rate v; with Nesterov's momentum w <- w - rate (h + mu v).
+ * LARC (You et al. 2017, apex without clipping) first scales h, of W and of b, by larc |w| / (|g| + wd |w|), but where
+ * |w| or |g| is 0. W starts at 0 unless asked otherwise: the problem is convex, so the start does not matter, and 0
+ * needs no seed. Every epoch goes through all rows in an order keyed by (seed, epoch); the last batch may be smaller.
  */
 #include "eval/probe.h"
 
@@ -32,41 +33,41 @@ typedef struct descent {
     float *inputs;        /* (batch_size, d) */
     float *logits;        /* (batch_size, classes); becomes dL/dz */
     double *losses;       /* batch_size */
+    float *gradient;      /* (classes, d) */
+    float *bias_gradient; /* classes */
     float *velocity;      /* (classes, d) */
     float *bias_velocity; /* classes */
 } descent;
 
-/* Mean and 1 / deviation of each dimension over the labelled rows; a constant dimension gets scale 1, so becomes 0. */
-static sslcv_status measure_spread(descent *s)
+sslcv_status sslcv__fit_measure_spread(const sslcv_probe *probe, const sslcv__features *features, const int64_t *rows,
+                                       int64_t count, sslcv__fit *fit)
 {
-    sslcv_context *context = s->probe->object.context;
-    const int64_t d = s->features->d;
+    sslcv_context *context = probe->object.context;
+    const int64_t d = features->d;
     double *sums = NULL; /* (2, d): mean, variance */
     int64_t i, j;
     sslcv_status status;
 
     SSLCV__TRY(sslcv__alloc_array(context, 2 * d, sizeof *sums, (void **)&sums));
-    SSLCV__TRY(sslcv__alloc_array(context, d, sizeof *s->fit->mean, (void **)&s->fit->mean));
-    SSLCV__TRY(sslcv__alloc_array(context, d, sizeof *s->fit->scale, (void **)&s->fit->scale));
-    for (i = 0; i < s->count; i++) {
-        const float *row = s->features->data + s->rows[i] * d;
+    SSLCV__TRY(sslcv__alloc_array(context, d, sizeof *fit->mean, (void **)&fit->mean));
+    SSLCV__TRY(sslcv__alloc_array(context, d, sizeof *fit->scale, (void **)&fit->scale));
+    for (i = 0; i < count; i++) {
+        const float *row = features->data + rows[i] * d;
 
-        for (j = 0; j < d; j++) sums[j] += (double)row[j] / (double)s->count;
+        for (j = 0; j < d; j++) sums[j] += (double)row[j] / (double)count;
     }
-    for (i = 0; i < s->count; i++) {
-        const float *row = s->features->data + s->rows[i] * d;
+    for (i = 0; i < count; i++) {
+        const float *row = features->data + rows[i] * d;
 
-        for (j = 0; j < d; j++) sums[d + j] += (row[j] - sums[j]) * (row[j] - sums[j]) / (double)s->count;
+        for (j = 0; j < d; j++) sums[d + j] += (row[j] - sums[j]) * (row[j] - sums[j]) / (double)count;
     }
     for (j = 0; j < d; j++) {
         const float deviation = (float)sqrt(sums[d + j]);
 
-        s->fit->mean[j] = (float)sums[j];
+        fit->mean[j] = (float)sums[j];
         /* Rounding leaves a constant dimension a deviation of some 1e-16 of its mean. */
-        s->fit->scale[j] = deviation > 1e-7f * fabsf((float)sums[j]) ? 1 / deviation : 1;
+        fit->scale[j] = deviation > 1e-7f * fabsf((float)sums[j]) ? 1 / deviation : 1;
     }
-    s->form.mean = s->fit->mean;
-    s->form.scale = s->fit->scale;
 end:
     sslcv__free(context, sums);
     return status;
@@ -129,32 +130,55 @@ static sslcv_status forward(descent *s, int64_t batch, double *loss)
     return SSLCV_OK;
 }
 
-/* w <- w - rate (velocity + wd w), where velocity already is mu v + g. */
-static void apply(float *weights, float *velocity, int64_t count, float rate, float decay)
+static double norm_of(const float *values, int64_t count)
 {
+    double sum = 0;
+    int64_t i;
+
+    for (i = 0; i < count; i++) sum += (double)values[i] * values[i];
+    return sqrt(sum);
+}
+
+/* What LARC scales the gradient by. */
+static float trust_of(const sslcv_probe_options *o, const float *weights, const float *gradient, int64_t count)
+{
+    double weight, slope;
+
+    if (o->larc == 0) return 1;
+    weight = norm_of(weights, count);
+    slope = norm_of(gradient, count);
+    return weight > 0 && slope > 0 ? (float)(o->larc * weight / (slope + o->weight_decay * weight)) : 1;
+}
+
+static void apply(const sslcv_probe_options *o, float *weights, const float *gradient, float *velocity, int64_t count,
+                  float rate)
+{
+    const float momentum = (float)o->momentum, decay = (float)o->weight_decay;
+    const float trust = trust_of(o, weights, gradient, count);
     int64_t i;
 
     for (i = 0; i < count; i++) {
-        velocity[i] += decay * weights[i];
-        weights[i] -= rate * velocity[i];
+        const float slope = trust * (gradient[i] + decay * weights[i]);
+
+        velocity[i] = momentum * velocity[i] + slope;
+        weights[i] -= rate * (o->nesterov ? slope + momentum * velocity[i] : velocity[i]);
     }
 }
 
 static sslcv_status backward(descent *s, int64_t batch, double rate)
 {
     const int64_t d = s->features->d, classes = s->fit->num_classes;
-    const float momentum = (float)s->probe->options.momentum, decay = (float)s->probe->options.weight_decay;
     int64_t i, c;
     const sslcv_status status =
-        sslcv__gemm(1, 0, classes, d, batch, 1, s->logits, classes, s->inputs, d, momentum, s->velocity, d);
+        sslcv__gemm(1, 0, classes, d, batch, 1, s->logits, classes, s->inputs, d, 0, s->gradient, d);
 
     if (status != SSLCV_OK) return status;
-    for (c = 0; c < classes; c++) s->bias_velocity[c] *= momentum;
+    for (c = 0; c < classes; c++) s->bias_gradient[c] = 0;
     for (i = 0; i < batch; i++) {
-        for (c = 0; c < classes; c++) s->bias_velocity[c] += s->logits[i * classes + c];
+        for (c = 0; c < classes; c++) s->bias_gradient[c] += s->logits[i * classes + c];
     }
-    apply(s->fit->weights, s->velocity, classes * d, (float)rate, decay);
-    apply(s->fit->bias, s->bias_velocity, classes, (float)rate, decay);
+    apply(&s->probe->options, s->fit->weights, s->gradient, s->velocity, classes * d, (float)rate);
+    apply(&s->probe->options, s->fit->bias, s->bias_gradient, s->bias_velocity, classes, (float)rate);
     return SSLCV_OK;
 }
 
@@ -217,6 +241,8 @@ static sslcv_status allocate(descent *s)
 
     SSLCV__TRY(sslcv__alloc_array(context, classes * d, sizeof(float), (void **)&s->fit->weights));
     SSLCV__TRY(sslcv__alloc_array(context, classes, sizeof(float), (void **)&s->fit->bias));
+    SSLCV__TRY(sslcv__alloc_array(context, classes * d, sizeof(float), (void **)&s->gradient));
+    SSLCV__TRY(sslcv__alloc_array(context, classes, sizeof(float), (void **)&s->bias_gradient));
     SSLCV__TRY(sslcv__alloc_array(context, classes * d, sizeof(float), (void **)&s->velocity));
     SSLCV__TRY(sslcv__alloc_array(context, classes, sizeof(float), (void **)&s->bias_velocity));
     SSLCV__TRY(sslcv__alloc_array(context, s->count, sizeof(int64_t), (void **)&s->rows));
@@ -229,6 +255,19 @@ end:
     return status;
 }
 
+static void draw_weights(descent *s)
+{
+    const double spread = s->probe->options.first_spread;
+    sslcv__rng rng;
+    int64_t i;
+
+    if (spread == 0) return;
+    sslcv__rng_init(&rng, sslcv__rng_derive(s->probe->options.seed, 0, SSLCV__STREAM_WEIGHTS), 0, 0);
+    for (i = 0; i < s->fit->num_classes * s->features->d; i++) {
+        s->fit->weights[i] = (float)(spread * sslcv__rng_normal(&rng));
+    }
+}
+
 static void release(descent *s)
 {
     sslcv_context *context = s->probe->object.context;
@@ -239,6 +278,8 @@ static void release(descent *s)
     sslcv__free(context, s->inputs);
     sslcv__free(context, s->logits);
     sslcv__free(context, s->losses);
+    sslcv__free(context, s->gradient);
+    sslcv__free(context, s->bias_gradient);
     sslcv__free(context, s->velocity);
     sslcv__free(context, s->bias_velocity);
 }
@@ -253,7 +294,12 @@ sslcv_status sslcv__linear_fit(const sslcv_probe *probe, const sslcv__features *
     SSLCV__TRY(sslcv__features_check(features, labels, s.form.kind == SSLCV_STANDARDIZE_LENGTH));
     SSLCV__TRY(allocate(&s));
     list_labelled(&s);
-    if (s.form.kind == SSLCV_STANDARDIZE_SPREAD) SSLCV__TRY(measure_spread(&s));
+    if (s.form.kind == SSLCV_STANDARDIZE_SPREAD) {
+        SSLCV__TRY(sslcv__fit_measure_spread(probe, features, s.rows, count, fit));
+        s.form.mean = fit->mean;
+        s.form.scale = fit->scale;
+    }
+    draw_weights(&s);
     SSLCV__TRY(run_epochs(&s));
     SSLCV__TRY(check_weights(fit, features->d));
     fit->dim = features->d;

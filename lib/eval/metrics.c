@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-static sslcv_status check_scores(const sslcv__features *scores, const int64_t *labels, int64_t *count)
+sslcv_status sslcv__scores_check(const sslcv__features *scores, const int64_t *labels, int64_t *count)
 {
     const int64_t classes = scores->d;
     int64_t i, c;
@@ -30,8 +30,7 @@ static sslcv_status check_scores(const sslcv__features *scores, const int64_t *l
     return SSLCV_OK;
 }
 
-/* Classes in front of label: higher scores, or as high with a lower index. */
-static int64_t rank_of(const float *scores, int64_t classes, int64_t label)
+int64_t sslcv__scores_rank(const float *scores, int64_t classes, int64_t label)
 {
     int64_t rank = 0, c;
 
@@ -102,7 +101,7 @@ sslcv_status sslcv__metrics_compute(sslcv_context *context, const sslcv__feature
     int64_t count, hits = 0, hits5 = 0, i;
     sslcv_status status;
 
-    SSLCV__TRY(check_scores(scores, labels, &count));
+    SSLCV__TRY(sslcv__scores_check(scores, labels, &count));
     SSLCV__TRY(sslcv__alloc_array(context, 2 * classes, sizeof *counts, (void **)&counts));
     for (i = 0; confusion && i < classes * classes; i++) confusion[i] = 0;
     for (i = 0; i < scores->n; i++) {
@@ -110,7 +109,7 @@ sslcv_status sslcv__metrics_compute(sslcv_context *context, const sslcv__feature
         int64_t rank;
 
         if (labels[i] < 0) continue;
-        rank = rank_of(row, classes, labels[i]);
+        rank = sslcv__scores_rank(row, classes, labels[i]);
         hits += rank == 0;
         hits5 += rank < 5;
         counts[labels[i]]++;

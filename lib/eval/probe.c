@@ -4,8 +4,18 @@
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/options.h"
+#include "eval/figures.h"
+#include "eval/minimize.h"
 
 #include <math.h>
+
+static sslcv_status check_kind(int32_t kind)
+{
+    if (kind < SSLCV_PROBE_KNN || kind > SSLCV_PROBE_LOGISTIC) {
+        return sslcv__invalid("probe.kind is %d; must be SSLCV_PROBE_KNN, LINEAR or LOGISTIC", kind);
+    }
+    return SSLCV_OK;
+}
 
 sslcv_status sslcv_probe_options_init(sslcv_probe_options *options, size_t struct_size, int32_t kind)
 {
@@ -15,11 +25,16 @@ sslcv_status sslcv_probe_options_init(sslcv_probe_options *options, size_t struc
                                           .temperature = 0.1,
                                           .epochs = 100,
                                           .batch_size = 256,
-                                          .momentum = 0.9};
+                                          .momentum = 0.9,
+                                          .c_first = 1e6,
+                                          .c_last = 1e-5,
+                                          .c_count = 45,
+                                          .validation = 0.2,
+                                          .iterations = 100,
+                                          .tolerance = 1e-4};
+    const sslcv_status status = check_kind(kind);
 
-    if (kind != SSLCV_PROBE_KNN && kind != SSLCV_PROBE_LINEAR) {
-        return sslcv__invalid("probe.kind is %d; must be SSLCV_PROBE_KNN or LINEAR", kind);
-    }
+    if (status != SSLCV_OK) return status;
     return sslcv__options_init("probe_options", options, struct_size, sizeof defaults, &defaults, sizeof defaults);
 }
 
@@ -34,23 +49,82 @@ static sslcv_status check_knn(const sslcv_probe_options *o)
     return SSLCV_OK;
 }
 
-static sslcv_status check_linear(const sslcv_probe_options *o)
+static sslcv_status check_standardize(const sslcv_probe_options *o)
 {
     if (o->standardize < SSLCV_STANDARDIZE_NONE || o->standardize > SSLCV_STANDARDIZE_LENGTH) {
         return sslcv__invalid("probe.standardize is %d; must be SSLCV_STANDARDIZE_NONE, SPREAD or LENGTH",
                               o->standardize);
     }
+    return SSLCV_OK;
+}
+
+static sslcv_status check_not_negative(const char *name, double value)
+{
+    if (!(value >= 0) || !isfinite(value)) {
+        return sslcv__invalid("probe.%s is %g; must be >= 0 and finite", name, value);
+    }
+    return SSLCV_OK;
+}
+
+static sslcv_status check_linear(const sslcv_probe_options *o)
+{
+    sslcv_status status;
+
+    SSLCV__TRY(check_standardize(o));
     if (o->epochs < 1) return sslcv__invalid("probe.epochs is %lld; must be >= 1", (long long)o->epochs);
     if (o->batch_size < 1) {
         return sslcv__invalid("probe.batch_size is %lld; must be >= 1", (long long)o->batch_size);
     }
-    if (!(o->weight_decay >= 0) || !isfinite(o->weight_decay)) {
-        return sslcv__invalid("probe.weight_decay is %g; must be >= 0 and finite", o->weight_decay);
-    }
+    SSLCV__TRY(check_not_negative("weight_decay", o->weight_decay));
+    SSLCV__TRY(check_not_negative("first_spread", o->first_spread));
+    SSLCV__TRY(check_not_negative("larc", o->larc));
     if (!(o->momentum >= 0 && o->momentum <= 1)) {
         return sslcv__invalid("probe.momentum is %g; must be 0 .. 1", o->momentum);
     }
-    return SSLCV_OK;
+    if (o->nesterov != 0 && o->nesterov != 1) {
+        return sslcv__invalid("probe.nesterov is %d; must be 0 or 1", o->nesterov);
+    }
+end:
+    return status;
+}
+
+static int is_positive(double value)
+{
+    return value > 0 && isfinite(value);
+}
+
+static sslcv_status check_logistic(const sslcv_probe_options *o)
+{
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__minimize_check());
+    SSLCV__TRY(check_standardize(o));
+    if (!is_positive(o->c_first) || !is_positive(o->c_last)) {
+        return sslcv__invalid("probe.c_first is %g and probe.c_last %g; must be > 0 and finite", o->c_first, o->c_last);
+    }
+    if (o->c_count < 1) return sslcv__invalid("probe.c_count is %lld; must be >= 1", (long long)o->c_count);
+    if (!(o->validation > 0 && o->validation < 1)) {
+        return sslcv__invalid("probe.validation is %g; must be between 0 and 1", o->validation);
+    }
+    if (o->iterations < 1 || o->iterations > INT32_MAX) {
+        return sslcv__invalid("probe.iterations is %lld; must be 1 .. %d", (long long)o->iterations, INT32_MAX);
+    }
+    SSLCV__TRY(check_not_negative("tolerance", o->tolerance));
+    if (o->figure < 0 || o->figure > SSLCV_FIGURE_AP_AREA) {
+        return sslcv__invalid("probe.figure is %d; must be 0 or SSLCV_FIGURE_*", o->figure);
+    }
+end:
+    return status;
+}
+
+static sslcv_status check_options(const sslcv_probe_options *o)
+{
+    const sslcv_status status = check_kind(o->kind);
+
+    if (status != SSLCV_OK) return status;
+    return o->kind == SSLCV_PROBE_KNN      ? check_knn(o)
+           : o->kind == SSLCV_PROBE_LINEAR ? check_linear(o)
+                                           : check_logistic(o);
 }
 
 /* The caller's, or a cosine from 0.3 to 0. */
@@ -85,17 +159,14 @@ sslcv_status sslcv_probe_create(sslcv_context *context, const sslcv_probe_option
     if (!options) return sslcv__null("options");
     if (!out) return sslcv__null("probe");
     SSLCV__TRY(sslcv__options_read("probe_options", options, sizeof o, &o, sizeof o));
-    if (o.kind != SSLCV_PROBE_KNN && o.kind != SSLCV_PROBE_LINEAR) {
-        return sslcv__invalid("probe.kind is %d; must be SSLCV_PROBE_KNN or LINEAR", o.kind);
-    }
-    SSLCV__TRY(o.kind == SSLCV_PROBE_KNN ? check_knn(&o) : check_linear(&o));
+    SSLCV__TRY(check_options(&o));
     if (o.kind == SSLCV_PROBE_LINEAR) SSLCV__TRY(read_schedule(&o, &schedule));
 
     SSLCV__TRY(sslcv__object_create(context, SSLCV__PROBE, sizeof *probe, release, &probe));
     probe->options = o;
     probe->schedule = schedule;
     probe->options.learning_rate = &probe->schedule;
-    if (o.kind == SSLCV_PROBE_LINEAR) probe->options.seed = sslcv__context_seed(context, o.seed);
+    if (o.kind != SSLCV_PROBE_KNN) probe->options.seed = sslcv__context_seed(context, o.seed);
     *out = probe;
 end:
     return status;
@@ -116,21 +187,20 @@ void sslcv__fit_free(sslcv_context *context, sslcv__fit *fit)
     sslcv__free(context, fit->scale);
 }
 
-sslcv_status sslcv__probe_fit(sslcv_probe *probe, const sslcv__features *features, const int64_t *labels,
-                              int64_t min_classes)
+/* given has been read; classes are known. */
+static sslcv_status fit_anew(sslcv_probe *probe, const sslcv__fit_rows *given, int64_t count, int64_t classes)
 {
     sslcv_context *context = probe->object.context;
-    sslcv__fit made = {0};
+    sslcv__fit made = {.num_classes = classes, .labelled = count};
     sslcv__compute frame;
-    int64_t count, classes;
-    sslcv_status status = sslcv__labels_check(labels, features->n, &count, &classes);
+    sslcv_status status = sslcv__compute_begin(context, &frame);
 
     if (status != SSLCV_OK) return status;
-    made.num_classes = classes > min_classes ? classes : min_classes;
-    status = sslcv__compute_begin(context, &frame);
-    if (status != SSLCV_OK) return status;
-    status = probe->options.kind == SSLCV_PROBE_KNN ? sslcv__knn_fit(probe, features, labels, count, &made)
-                                                    : sslcv__linear_fit(probe, features, labels, count, &made);
+    switch (probe->options.kind) {
+    case SSLCV_PROBE_KNN: status = sslcv__knn_fit(probe, given->features, given->labels, count, &made); break;
+    case SSLCV_PROBE_LINEAR: status = sslcv__linear_fit(probe, given->features, given->labels, count, &made); break;
+    default: status = sslcv__logistic_fit(probe, given, &made);
+    }
     sslcv__compute_end(&frame);
     if (status == SSLCV_OK) {
         const sslcv__fit before = probe->fit;
@@ -142,6 +212,30 @@ sslcv_status sslcv__probe_fit(sslcv_probe *probe, const sslcv__features *feature
     return status;
 }
 
+/* A figure of labels cannot choose by targets, nor the other way round. */
+static sslcv_status check_figure(const sslcv_probe *probe, int has_targets)
+{
+    const int32_t figure = probe->options.figure;
+    const int is_precision = figure == SSLCV_FIGURE_AP_11 || figure == SSLCV_FIGURE_AP_AREA;
+
+    if (probe->options.kind != SSLCV_PROBE_LOGISTIC || figure == 0 || has_targets == is_precision) return SSLCV_OK;
+    return sslcv__invalid("probe.figure is %d, which reads %s", figure, is_precision ? "targets" : "labels");
+}
+
+sslcv_status sslcv__probe_fit(sslcv_probe *probe, const sslcv__features *features, const int64_t *labels,
+                              int64_t min_classes)
+{
+    const sslcv__fit_rows given = {.features = features, .labels = labels};
+    int64_t count, classes;
+    sslcv_status status;
+
+    SSLCV__TRY(check_figure(probe, 0));
+    SSLCV__TRY(sslcv__labels_check(labels, features->n, &count, &classes));
+    SSLCV__TRY(fit_anew(probe, &given, count, classes > min_classes ? classes : min_classes));
+end:
+    return status;
+}
+
 sslcv_status sslcv_probe_fit(sslcv_probe *probe, const sslcv_tensor *features, const int64_t *labels)
 {
     sslcv__features read;
@@ -150,6 +244,56 @@ sslcv_status sslcv_probe_fit(sslcv_probe *probe, const sslcv_tensor *features, c
     SSLCV__TRY(sslcv__check(probe, SSLCV__PROBE, "probe"));
     SSLCV__TRY(sslcv__features_read(features, "features", &read));
     SSLCV__TRY(sslcv__probe_fit(probe, &read, labels, 0));
+end:
+    return status;
+}
+
+sslcv_status sslcv_probe_fit_rows(sslcv_probe *probe, const sslcv_tensor *features, const int64_t *labels,
+                                  const sslcv_tensor *targets, const int64_t *validation, int64_t num_validation)
+{
+    sslcv__features read;
+    sslcv__fit_rows given = {&read, labels, NULL, validation, num_validation};
+    int64_t count, classes;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__check(probe, SSLCV__PROBE, "probe"));
+    if (probe->options.kind != SSLCV_PROBE_LOGISTIC) {
+        return sslcv__invalid("probe.kind is %d; must be SSLCV_PROBE_LOGISTIC", probe->options.kind);
+    }
+    SSLCV__TRY(sslcv__features_read(features, "features", &read));
+    if (!labels == !targets) return sslcv__invalid("give one of labels and targets; the other is NULL");
+    SSLCV__TRY(check_figure(probe, targets != NULL));
+    if (validation ? num_validation < 1 || num_validation >= read.n : num_validation != 0) {
+        return sslcv__invalid("num_validation is %lld; must be 1 .. %lld, or 0 without validation",
+                              (long long)num_validation, (long long)read.n - 1);
+    }
+    if (labels) {
+        SSLCV__TRY(sslcv__labels_check(labels, read.n, &count, &classes));
+    } else {
+        SSLCV__TRY(sslcv__targets_read(targets, read.n, -1, &given.targets));
+        count = read.n;
+        classes = targets->shape[1];
+    }
+    SSLCV__TRY(fit_anew(probe, &given, count, classes));
+end:
+    return status;
+}
+
+sslcv_status sslcv_probe_get_info(const sslcv_probe *probe, sslcv_probe_info *info)
+{
+    sslcv_probe_info full = {.struct_size = sizeof full};
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__check(probe, SSLCV__PROBE, "probe"));
+    full.num_classes = probe->fit.num_classes;
+    full.dim = probe->fit.dim;
+    full.count = probe->fit.labelled;
+    full.c = probe->fit.c;
+    full.objective = probe->fit.objective;
+    full.validation = probe->fit.validation;
+    full.iterations = probe->fit.iterations;
+    full.converged = probe->fit.converged;
+    SSLCV__TRY(sslcv__struct_fill("probe_info", info, sizeof full, &full, sizeof full));
 end:
     return status;
 }

@@ -18,12 +18,25 @@ typedef struct sslcv__fit {
     int64_t count;   /* labelled rows */
     float *rows;     /* (count, dim), each of length 1 */
     int64_t *labels; /* count */
-    /* LINEAR */
+    /* LINEAR, LOGISTIC */
     float *weights; /* (num_classes, dim) */
     float *bias;    /* num_classes */
     float *mean;    /* dim; NULL unless SSLCV_STANDARDIZE_SPREAD */
     float *scale;   /* dim; likewise */
+    /* for sslcv_probe_get_info() */
+    int64_t labelled; /* rows with a label */
+    double c, objective, validation;
+    int64_t iterations, converged;
 } sslcv__fit;
+
+/** What a fit is made of. */
+typedef struct sslcv__fit_rows {
+    const sslcv__features *features;
+    const int64_t *labels;     /* one a row, -1: left out; NULL with targets */
+    const float *targets;      /* (rows, classes); NULL with labels */
+    const int64_t *validation; /* row indices, not checked yet; NULL: to be drawn */
+    int64_t num_validation;
+} sslcv__fit_rows;
 
 struct sslcv_probe {
     sslcv__object object;
@@ -42,8 +55,13 @@ sslcv_status sslcv__knn_fit(const sslcv_probe *probe, const sslcv__features *fea
                             int64_t count, sslcv__fit *fit);
 sslcv_status sslcv__linear_fit(const sslcv_probe *probe, const sslcv__features *features, const int64_t *labels,
                                int64_t count, sslcv__fit *fit);
+sslcv_status sslcv__logistic_fit(const sslcv_probe *probe, const sslcv__fit_rows *given, sslcv__fit *fit);
 
-/** scores: (n, num_classes). exclude: sslcv__search_run(). Inside a compute frame. */
+/** Fill mean and scale: 1 / deviation, of count rows of features; a constant dimension gets 1, so becomes 0. */
+sslcv_status sslcv__fit_measure_spread(const sslcv_probe *probe, const sslcv__features *features, const int64_t *rows,
+                                       int64_t count, sslcv__fit *fit);
+
+/** scores: (n, num_classes). exclude: sslcv__search_run(). LOGISTIC is scored as LINEAR. Inside a compute frame. */
 sslcv_status sslcv__knn_score(const sslcv_probe *probe, const sslcv__features *features, const int64_t *exclude,
                               float *scores);
 sslcv_status sslcv__linear_score(const sslcv_probe *probe, const sslcv__features *features, float *scores);

@@ -627,7 +627,28 @@ NEXT(sslcv_probe_options, batch_size, learning_rate);
 NEXT(sslcv_probe_options, learning_rate, weight_decay);
 NEXT(sslcv_probe_options, weight_decay, momentum);
 NEXT(sslcv_probe_options, momentum, seed);
-LAST(sslcv_probe_options, seed, 80);
+NEXT(sslcv_probe_options, seed, c_first);
+NEXT(sslcv_probe_options, c_first, c_last);
+NEXT(sslcv_probe_options, c_last, c_count);
+NEXT(sslcv_probe_options, c_count, validation);
+NEXT(sslcv_probe_options, validation, iterations);
+NEXT(sslcv_probe_options, iterations, tolerance);
+NEXT(sslcv_probe_options, tolerance, first_spread);
+NEXT(sslcv_probe_options, first_spread, larc);
+NEXT(sslcv_probe_options, larc, nesterov);
+NEXT(sslcv_probe_options, nesterov, figure);
+LAST(sslcv_probe_options, figure, 152);
+
+FIRST(sslcv_probe_info, struct_size);
+NEXT(sslcv_probe_info, struct_size, num_classes);
+NEXT(sslcv_probe_info, num_classes, dim);
+NEXT(sslcv_probe_info, dim, count);
+NEXT(sslcv_probe_info, count, c);
+NEXT(sslcv_probe_info, c, objective);
+NEXT(sslcv_probe_info, objective, validation);
+NEXT(sslcv_probe_info, validation, iterations);
+NEXT(sslcv_probe_info, iterations, converged);
+LAST(sslcv_probe_info, converged, 72);
 
 FIRST(sslcv_metrics, struct_size);
 NEXT(sslcv_metrics, struct_size, count);
@@ -638,6 +659,23 @@ NEXT(sslcv_metrics, top5, mean_per_class);
 NEXT(sslcv_metrics, mean_per_class, top1_low);
 NEXT(sslcv_metrics, top1_low, top1_high);
 LAST(sslcv_metrics, top1_high, 64);
+
+FIRST(sslcv_figure_options, struct_size);
+NEXT(sslcv_figure_options, struct_size, figure);
+NEXT(sslcv_figure_options, figure, reserved);
+NEXT(sslcv_figure_options, reserved, k);
+NEXT(sslcv_figure_options, k, draws);
+NEXT(sslcv_figure_options, draws, level);
+NEXT(sslcv_figure_options, level, seed);
+LAST(sslcv_figure_options, seed, 48);
+
+FIRST(sslcv_figure_value, struct_size);
+NEXT(sslcv_figure_value, struct_size, count);
+NEXT(sslcv_figure_value, count, classes);
+NEXT(sslcv_figure_value, classes, value);
+NEXT(sslcv_figure_value, value, low);
+NEXT(sslcv_figure_value, low, high);
+LAST(sslcv_figure_value, high, 48);
 
 FIRST(sslcv_spread, struct_size);
 NEXT(sslcv_spread, struct_size, std);

@@ -2,7 +2,7 @@
 # Installs what building, the demo and the tests need and is not there yet. On Debian and Ubuntu by apt-get, as root or
 # by sudo; elsewhere it names what to install. With everything in place it changes nothing and needs no network.
 set -u
-build="gcc make pkg-config libdnnl-dev zlib1g-dev libstb-dev libjansson-dev libjpeg-dev librandom123-dev"
+build="gcc make pkg-config libdnnl-dev zlib1g-dev libstb-dev libjansson-dev libjpeg-dev liblbfgs-dev librandom123-dev"
 demo="dataset-fashion-mnist"
 check="check g++ python3 libssl-dev valgrind abigail-tools clang-format"
 
@@ -10,11 +10,12 @@ if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>
     cat <<TEXT
 This system has no apt-get. Please install what is missing of:
   Fedora    gcc gcc-c++ make pkgconf onednn-devel zlib-devel stb_image-devel jansson-devel libjpeg-turbo-devel
-            Random123-devel check-devel openssl-devel valgrind libabigail clang-tools-extra
-  Arch      base-devel onednn zlib stb jansson libjpeg-turbo random123 check openssl valgrind libabigail clang
+            liblbfgs-devel Random123-devel check-devel openssl-devel valgrind libabigail clang-tools-extra
+  Arch      base-devel onednn zlib stb jansson libjpeg-turbo liblbfgs random123 check openssl valgrind libabigail clang
   Homebrew  gcc make pkg-config onednn zlib jansson jpeg-turbo check; stb and Random123 are headers to be put on the
             include path
-libjpeg-turbo may be missing: JPEG files then take longer to decode. The demo also wants the four files of Fashion-MNIST
+libjpeg-turbo may be missing: JPEG files then take longer to decode. So may liblbfgs: the library is then built without
+logistic regression. The demo also wants the four files of Fashion-MNIST
 (Debian's dataset-fashion-mnist).
 TEXT
     exit 0

@@ -165,6 +165,85 @@ START_TEST(split_list)
 }
 END_TEST
 
+/* What is saved is read again as the same choice: by name, by number where names tell nothing. */
+START_TEST(split_saved_and_read)
+{
+    static const int64_t chosen[] = {3, 0, 2}; /* 5.ppm or its folder's, #4.ppm */
+    sslcv_dataset *folders, *list = make_classes(), *subset;
+    sslcv_split_options o = split_options();
+    int64_t indices[40], by_class[8], again[40], count = 0, kept;
+
+    make_subfolder("a");
+    write_ppm("a/1.ppm", 1, 1, 1);
+    write_ppm("a/3.ppm", 1, 1, 1);
+    write_ppm("#4.ppm", 1, 1, 1); /* sorts first */
+    write_ppm("5.ppm", 1, 1, 1);
+    folders = open_folder(1);
+    OK(sslcv_dataset_save_list(folders, chosen, 3, in_folder("list")));
+    o.list_path = in_folder("list");
+    OK(sslcv_dataset_split(folders, &o, indices, 8, &count));
+    ck_assert(count == 3 && indices[0] == 0 && indices[1] == 2 && indices[2] == 3);
+
+    o = split_options(); /* pictures of a LIST have no names */
+    o.fraction = 0.3;
+    kept = choose(list, &o, indices, by_class);
+    OK(sslcv_dataset_save_list(list, indices, kept, in_folder("list")));
+    o = split_options();
+    o.list_path = in_folder("list");
+    ck_assert_int_eq(choose(list, &o, again, by_class), kept);
+    ck_assert_mem_eq(again, indices, (size_t)kept * sizeof *indices);
+
+    OK(sslcv_dataset_subset(folders, (const int64_t[]){0, 1, 1}, 3, &subset)); /* a name twice */
+    OK(sslcv_dataset_save_list(subset, (const int64_t[]){0, 2}, 2, in_folder("list")));
+    OK(sslcv_dataset_split(subset, &o, indices, 8, &count));
+    ck_assert(count == 2 && indices[0] == 0 && indices[1] == 2);
+    sslcv_dataset_destroy(subset);
+
+    write_file(in_folder("list"), "#40\n", 4);
+    FAILS(sslcv_dataset_split(list, &o, indices, 40, &count), SSLCV_ERR_NOT_FOUND,
+          "line 1: there is no sample #40; there are #0 .. #39");
+    write_file(in_folder("list"), "#3\n#x\n", 6);
+    FAILS(sslcv_dataset_split(list, &o, indices, 40, &count), SSLCV_ERR_NOT_FOUND, "line 2: there is no sample #x");
+    write_file(in_folder("list"), "#", 1);
+    FAILS(sslcv_dataset_split(list, &o, indices, 40, &count), SSLCV_ERR_NOT_FOUND, "line 1");
+    write_file(in_folder("list"), "#99999999999999999999999999\n", 28);
+    FAILS(sslcv_dataset_split(list, &o, indices, 40, &count), SSLCV_ERR_NOT_FOUND, "line 1");
+
+    FAILS(sslcv_dataset_save_list(NULL, chosen, 3, "x"), SSLCV_ERR_INVALID_ARGUMENT, "dataset is NULL");
+    FAILS(sslcv_dataset_save_list(list, NULL, 3, "x"), SSLCV_ERR_INVALID_ARGUMENT, "indices is NULL");
+    FAILS(sslcv_dataset_save_list(list, chosen, 0, "x"), SSLCV_ERR_INVALID_ARGUMENT, "count is 0");
+    FAILS(sslcv_dataset_save_list(list, chosen, 3, NULL), SSLCV_ERR_INVALID_ARGUMENT, "path is NULL");
+    indices[0] = 40;
+    FAILS(sslcv_dataset_save_list(list, indices, 1, "x"), SSLCV_ERR_NOT_FOUND, "indices[0] is 40");
+    FAILS(sslcv_dataset_save_list(list, chosen, 3, "/no/such/folder/x"), SSLCV_ERR_IO, "/no/such/folder/x");
+    sslcv_dataset_destroy(folders);
+    sslcv_dataset_destroy(list);
+}
+END_TEST
+
+/* A published list: file names alone, where the samples lie in a folder for each class. */
+START_TEST(split_published_list)
+{
+    static const char text[] = "n01440764_10026.JPEG\nn01443537_2.JPEG\n";
+    sslcv_split_options o = split_options();
+    int64_t indices[8], count = 0;
+    sslcv_dataset *dataset;
+
+    make_subfolder("n01440764");
+    make_subfolder("n01443537");
+    write_ppm("n01440764/n01440764_10026.JPEG", 1, 1, 1);
+    write_ppm("n01440764/n01440764_18.JPEG", 1, 1, 1);
+    write_ppm("n01443537/n01443537_10026.JPEG", 1, 1, 1);
+    write_ppm("n01443537/n01443537_2.JPEG", 1, 1, 1);
+    dataset = open_folder(1);
+    write_file(in_folder("1percent.txt"), text, sizeof text - 1);
+    o.list_path = in_folder("1percent.txt");
+    OK(sslcv_dataset_split(dataset, &o, indices, 8, &count));
+    ck_assert(count == 2 && indices[0] == 0 && indices[1] == 3);
+    sslcv_dataset_destroy(dataset);
+}
+END_TEST
+
 #define SPLIT_REFUSED(change, text)                                                                                    \
     do {                                                                                                               \
         sslcv_split_options refused = split_options();                                                                 \
@@ -202,6 +281,7 @@ int main(void)
 {
     Suite *suite = suite_create("dataset_split");
 
-    CASE(suite, "split", split_fraction, split_per_class, split_folds, split_list, split_refused);
+    CASE(suite, "split", split_fraction, split_per_class, split_folds, split_list, split_saved_and_read,
+         split_published_list, split_refused);
     return run_suite(suite);
 }

@@ -1,5 +1,7 @@
-/* Probes of both kinds on arrays: arguments, order of calls, threads, memory. */
+/* Probes of all kinds on arrays: arguments, order of calls, threads, memory. */
 #include "probe_support.h"
+
+#include "eval/minimize.h"
 
 #include <pthread.h>
 
@@ -18,7 +20,7 @@ START_TEST(options_are_checked)
     sslcv_probe *probe;
 
     FAILS(sslcv_probe_options_init(&o, sizeof o, 0), SSLCV_ERR_INVALID_ARGUMENT, "probe.kind is 0");
-    FAILS(sslcv_probe_options_init(&o, sizeof o, 3), SSLCV_ERR_INVALID_ARGUMENT, "probe.kind is 3");
+    FAILS(sslcv_probe_options_init(&o, sizeof o, 4), SSLCV_ERR_INVALID_ARGUMENT, "probe.kind is 4");
     FAILS(sslcv_probe_options_init(NULL, sizeof o, 1), SSLCV_ERR_INVALID_ARGUMENT, "probe_options is NULL");
     FAILS(sslcv_probe_options_init(&o, 8, 1), SSLCV_ERR_INVALID_ARGUMENT, "struct_size is 8");
 
@@ -60,6 +62,15 @@ START_TEST(options_are_checked)
     o = defaults;
     o.momentum = 1.5;
     refuse_option(context, &o, "probe.momentum is 1.5; must be 0 .. 1");
+    o = defaults;
+    o.nesterov = 2;
+    refuse_option(context, &o, "probe.nesterov is 2");
+    o = defaults;
+    o.larc = -1;
+    refuse_option(context, &o, "probe.larc is -1; must be >= 0");
+    o = defaults;
+    o.first_spread = INFINITY;
+    refuse_option(context, &o, "probe.first_spread is inf");
 
     FAILS(sslcv_probe_create(NULL, &defaults, &probe), SSLCV_ERR_INVALID_ARGUMENT, "context is NULL");
     FAILS(sslcv_probe_create(context, NULL, &probe), SSLCV_ERR_INVALID_ARGUMENT, "options is NULL");
@@ -240,6 +251,9 @@ START_TEST(out_of_memory)
     options.epochs = 2;
     options.standardize = SSLCV_STANDARDIZE_SPREAD;
     starve(&h, context, &options);
+    options.kind = SSLCV_PROBE_LOGISTIC;
+    options.c_count = 3;
+    if (sslcv__minimize_check() == SSLCV_OK) starve(&h, context, &options);
     sslcv_context_destroy(context);
     ck_assert_int_eq(h.out, 0);
 }

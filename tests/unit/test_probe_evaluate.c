@@ -3,6 +3,8 @@
 
 #include <sslcv/losses.h>
 
+#include "eval/minimize.h"
+
 /* ---- evaluate ---- */
 
 static double evaluate(sslcv_probe *probe, const sslcv_embed_options *train, const sslcv_embed_options *test,
@@ -145,6 +147,61 @@ START_TEST(evaluate_linear)
     FAILS(sslcv_probe_evaluate(probe, &train, NULL, &metrics), SSLCV_ERR_INVALID_ARGUMENT, "test is NULL");
     FAILS(sslcv_probe_evaluate(probe, &train, &test, NULL), SSLCV_ERR_INVALID_ARGUMENT, "metrics is NULL");
     sslcv_probe_destroy(probe);
+    destroy_world(&w);
+}
+END_TEST
+
+START_TEST(evaluate_logistic)
+{
+    world w = make_world(make_context(1, NULL));
+    sslcv_branch branch = make_branch(normal_view, 1, NULL, 0);
+    const sslcv_branch *branches[1] = {&branch};
+    sslcv_embed_options train = make_options(&w, branches, 1), test = train;
+    sslcv_metrics metrics = {.struct_size = sizeof metrics};
+    sslcv_probe_info info = {.struct_size = sizeof info};
+    sslcv_probe_options options;
+    sslcv_probe *probe;
+
+    if (sslcv__minimize_check() != SSLCV_OK) return; /* built without liblbfgs */
+    OK(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_LOGISTIC));
+    options.seed = 1;
+    options.c_count = 5;
+    OK(sslcv_probe_create(w.context, &options, &probe));
+    FAILS(sslcv_probe_evaluate(probe, &train, &test, &metrics), SSLCV_ERR_INVALID_ARGUMENT,
+          "test has samples of train");
+    train.count = test.first = 9;
+    CLOSE(evaluate(probe, &train, &test, 4), 1, 0);
+    OK(sslcv_probe_get_info(probe, &info));
+    ck_assert(info.count == 9 && info.num_classes == 3 && info.dim == PIXELS);
+    train.count = 2; /* classes 0 and 1 only */
+    FAILS(sslcv_probe_evaluate(probe, &train, &test, &metrics), SSLCV_ERR_LIMIT, "class 2 has no sample in train");
+    sslcv_probe_destroy(probe);
+    destroy_world(&w);
+}
+END_TEST
+
+/* A data set of one channel and a backbone of three: the message has both. */
+START_TEST(evaluate_refuses_other_channels)
+{
+    world w = make_world(make_context(1, NULL));
+    sslcv_branch branch = make_branch(plain_view, 1, w.backbone, 0);
+    const sslcv_branch *branches[1] = {&branch};
+    sslcv_embed_options options = make_options(&w, branches, 1);
+    sslcv_metrics metrics = {.struct_size = sizeof metrics};
+    sslcv_dataset *grey = make_list(w.context, SSLCV_ON_ERROR_FAIL);
+    const int64_t shape[3] = {1, SIDE, SIDE};
+    uint8_t pixels[SIDE * SIDE] = {0};
+    sslcv_probe *probe = make_knn(w.context, 1, 0.1);
+    sslcv_tensor image;
+    int64_t label;
+
+    OK(sslcv_tensor_init(&image, SSLCV_U8, pixels, 3, shape));
+    for (label = 0; label < 4; label++) OK(sslcv_dataset_add_image(grey, &image, &label));
+    options.dataset = grey;
+    FAILS(sslcv_probe_evaluate(probe, &options, &options, &metrics), SSLCV_ERR_INVALID_ARGUMENT,
+          "the data set gives view 0 1 channels; the backbone takes 3");
+    sslcv_probe_destroy(probe);
+    sslcv_dataset_destroy(grey);
     destroy_world(&w);
 }
 END_TEST
@@ -323,6 +380,8 @@ int main(void)
     tcase_add_test(evaluation, evaluate_leaves_one_out);
     tcase_add_test(evaluation, evaluate_excludes_the_sample_itself);
     tcase_add_test(evaluation, evaluate_linear);
+    tcase_add_test(evaluation, evaluate_logistic);
+    tcase_add_test(evaluation, evaluate_refuses_other_channels);
     tcase_add_test(watch, watch_does_not_disturb);
     tcase_add_test(watch, watch_failure_stops_the_run);
     tcase_add_test(watch, watch_refuses);

@@ -58,6 +58,27 @@ START_TEST(linear_constant_features_tell_nothing)
 }
 END_TEST
 
+/* h = g + wd w, scaled as LARC does; v <- mu v + h; w <- w - rate v, or Nesterov's. */
+static void naive_step(const sslcv_probe_options *o, double rate, double *w, const double *g, double *v, int64_t count)
+{
+    double weight = 0, slope = 0, trust = 1;
+    int64_t i;
+
+    for (i = 0; i < count; i++) {
+        weight += w[i] * w[i];
+        slope += g[i] * g[i];
+    }
+    if (o->larc > 0 && weight > 0 && slope > 0) {
+        trust = o->larc * sqrt(weight) / (sqrt(slope) + o->weight_decay * sqrt(weight));
+    }
+    for (i = 0; i < count; i++) {
+        const double h = trust * (g[i] + o->weight_decay * w[i]);
+
+        v[i] = o->momentum * v[i] + h;
+        w[i] -= rate * (o->nesterov ? h + o->momentum * v[i] : v[i]);
+    }
+}
+
 /* SGD in double, written out; the order of rows is the library's. */
 static void naive_descent(const float *x, const int64_t *labels, int64_t n, int64_t d, int64_t classes,
                           const sslcv_probe_options *o, double *w, double *b)
@@ -95,20 +116,24 @@ static void naive_descent(const float *x, const int64_t *labels, int64_t n, int6
                     for (j = 0; j < d; j++) g[c * d + j] += diff * row[j];
                 }
             }
-            for (c = 0; c < classes * d; c++) {
-                v[c] = o->momentum * v[c] + g[c] + o->weight_decay * w[c];
-                w[c] -= rate * v[c];
-            }
-            for (c = 0; c < classes; c++) {
-                vb[c] = o->momentum * vb[c] + gb[c] + o->weight_decay * b[c];
-                b[c] -= rate * vb[c];
-            }
+            naive_step(o, rate, w, g, v, classes * d);
+            naive_step(o, rate, b, gb, vb, classes);
         }
     }
     free(v);
     free(order);
 }
 
+static void draw_first(const sslcv_probe_options *o, double *w, int64_t count)
+{
+    sslcv__rng rng;
+    int64_t i;
+
+    sslcv__rng_init(&rng, sslcv__rng_derive(o->seed, 0, SSLCV__STREAM_WEIGHTS), 0, 0);
+    for (i = 0; i < count; i++) w[i] = o->first_spread * sslcv__rng_normal(&rng);
+}
+
+/* The forms of descent: plain, Nesterov's, LARC from weights that are not 0, both. */
 START_TEST(linear_equals_plain_descent)
 {
     enum { N = 70, D = 9, C = 4 };
@@ -127,6 +152,10 @@ START_TEST(linear_equals_plain_descent)
     options.batch_size = 16; /* the last batch has 6 */
     options.weight_decay = 0.01;
     options.momentum = 0.8;
+    options.nesterov = _i % 2;
+    options.larc = _i > 1 ? 0.3 : 0;
+    options.first_spread = _i > 1 ? 0.05 : 0;
+    if (_i > 1) draw_first(&options, w, C * D);
     OK(sslcv_probe_create(context, &options, &probe));
     fit(probe, rows, N, D, labels);
     scores = predict(probe, rows, N, D, C);
@@ -319,6 +348,65 @@ START_TEST(linear_divergence_is_told)
 }
 END_TEST
 
+/* The table of published probes, and that each is accepted. */
+START_TEST(linear_presets)
+{
+    static const struct {
+        const char *name;
+        int64_t epochs, batch;
+        double rate, weight_decay, half_way; /* the rate after half of the epochs */
+        int32_t nesterov;
+    } table[] = {
+        {"moco", 100, 256, 30, 0, 30, 0},
+        {"swav", 100, 256, 0.3, 1e-6, 0.15, 0},
+        {"simclr", 90, 4096, 1.6, 1e-6, 0.8, 1},
+        {"simclr-cifar", 100, 512, 0.2, 0, 0.1, 1},
+        {"byol", 80, 1024, 0.8, 0, 0.4, 1},
+        {"simsiam", 90, 4096, 1.6, 0, 0.8, 0},
+        {"barlow-twins", 100, 256, 0.3, 1e-6, 0.15, 0},
+        {"vicreg", 100, 256, 0.02, 1e-6, 0.01, 0},
+        {"cmc", 60, 256, 30, 0, 6, 0},
+        {"cmc-alexnet", 60, 256, 0.1, 0, 0.02, 0},
+        {"pirl", 28, 256, 0.01, 5e-4, 0.001, 1},
+        {"lightly", 90, 256, 0.1, 0, 0.05, 0},
+        {"solo-learn", 100, 256, 0.3, 0, 0.3, 0},
+    };
+    sslcv_context *context = make_context(1, NULL);
+    sslcv_schedule schedule = {.struct_size = sizeof schedule};
+    sslcv_probe_options o = {.struct_size = 0};
+    size_t i;
+
+    for (i = 0; i < sizeof table / sizeof *table; i++) {
+        sslcv_probe *probe;
+        double value;
+
+        OK(sslcv_probe_options_preset(&o, sizeof o, &schedule, table[i].name));
+        ck_assert_int_eq(o.kind, SSLCV_PROBE_LINEAR);
+        ck_assert_int_eq(o.epochs, table[i].epochs);
+        ck_assert_int_eq(o.batch_size, table[i].batch);
+        ck_assert_int_eq(o.nesterov, table[i].nesterov);
+        CLOSE(o.momentum, 0.9, 0);
+        CLOSE(o.weight_decay, table[i].weight_decay, 0);
+        CLOSE(o.larc, strcmp(table[i].name, "simsiam") == 0 ? 0.001 : 0, 0);
+        ck_assert_int_eq(o.standardize, strcmp(table[i].name, "pirl") == 0 ? SSLCV_STANDARDIZE_SPREAD : 0);
+        ck_assert_ptr_eq(o.learning_rate, &schedule);
+        OK(sslcv_schedule_value(&schedule, 0, 10, o.epochs, &value));
+        CLOSE(value / table[i].rate, 1, 1e-12);
+        OK(sslcv_schedule_value(&schedule, o.epochs * 5, 10, o.epochs, &value));
+        CLOSE(value / table[i].half_way, 1, 1e-12);
+        OK(sslcv_probe_create(context, &o, &probe));
+        sslcv_probe_destroy(probe);
+    }
+    FAILS(sslcv_probe_options_preset(&o, sizeof o, &schedule, "mocha"), SSLCV_ERR_NOT_FOUND,
+          "there is no probe \"mocha\"; there are \"moco\", \"swav\"");
+    FAILS(sslcv_probe_options_preset(&o, sizeof o, NULL, "moco"), SSLCV_ERR_INVALID_ARGUMENT, "learning_rate is NULL");
+    FAILS(sslcv_probe_options_preset(NULL, sizeof o, &schedule, "moco"), SSLCV_ERR_INVALID_ARGUMENT, "is NULL");
+    schedule.struct_size = 4;
+    FAILS(sslcv_probe_options_preset(&o, sizeof o, &schedule, "moco"), SSLCV_ERR_INVALID_ARGUMENT, "struct_size is 4");
+    sslcv_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("probe_linear");
@@ -326,7 +414,8 @@ int main(void)
 
     tcase_add_test(linear, linear_one_hot_is_learnt);
     tcase_add_test(linear, linear_constant_features_tell_nothing);
-    tcase_add_test(linear, linear_equals_plain_descent);
+    tcase_add_loop_test(linear, linear_equals_plain_descent, 0, 4);
+    tcase_add_test(linear, linear_presets);
     tcase_add_test(linear, linear_standardizes);
     tcase_add_test(linear, linear_leaves_out_unlabelled_rows);
     tcase_add_test(linear, linear_seed_decides);
