@@ -97,7 +97,7 @@ class Branch(c.Structure):
 class EmbedOptions(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("dataset", ptr), ("augmenter", ptr),
                 ("branches", c.POINTER(c.POINTER(Branch))), ("num_branches", i64), ("batch_size", i64), ("first", i64),
-                ("count", i64), ("seed", u64), ("epoch", i64)]
+                ("count", i64), ("seed", u64), ("epoch", i64), ("mean_positions", i32), ("reserved", i32)]
 
 
 class InfoNceOptions(c.Structure):
