@@ -173,7 +173,15 @@ $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/flags $(STATIC)
 	$(say) CC $<
 	$(Q)$(COMPILE) -Itests/unit -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(CHECK_LIBS) $(LIBS)
 
-tests: $(TESTS)
+# Methods on real images: long, and not part of check. The program reads images that a checkout does not have.
+LEARNING := $(BUILD)/learn/test_learning
+
+$(BUILD)/learn/%: tests/learn/%.c $(BUILD)/flags $(STATIC)
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(COMPILE) -Itests/unit -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(CHECK_LIBS) $(LIBS)
+
+tests: $(TESTS) $(LEARNING)
 
 # make check-unit ONLY=core runs one suite, ONLY='augment*' those of a module.
 ONLY ?= *
@@ -185,6 +193,13 @@ check-unit: $(SELECTED)
 GOLDEN := loss loss_* sinkhorn optimizer schedule probe_knn probe_logistic metrics
 check-golden: $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(sort $(wildcard $(GOLDEN:%=tests/unit/test_%.c))))
 	@sh tests/tools/run_tests.sh $^
+
+# Recipes line by line, then whether each learns: two minutes a method at most. METHOD=byol for one of them,
+# METHOD_FLAGS='--data DIR --seed 2 --threads 1'.
+METHOD_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/unit/test_method*.c tests/unit/test_recipe*.c)))
+check-methods: $(METHOD_TESTS) $(LEARNING)
+	@sh tests/tools/run_tests.sh $(METHOD_TESTS)
+	@OMP_WAIT_POLICY=passive $(if $(METHOD),CK_RUN_CASE=$(METHOD)) $(LEARNING) $(METHOD_FLAGS)
 
 # Under tools the tests run in one process. oneDNN and libgomp keep what they made until the process ends.
 check-asan check-ubsan:
@@ -307,7 +322,7 @@ compile_commands.json: FORCE
 	  printf '%s{"directory": "%s", "file": "%s", "arguments": ["%s", "-std=c11", "-fopenmp", "-Iinclude", "-Ilib", "-Itests/unit", "-D_POSIX_C_SOURCE=200809L", "-DSSLCV_BUILD", "-DSSLCV__ONEDNN=\\"$(ONEDNN)\\"", "-c", "%s"]}' \
 	    "$$separator" "$(CURDIR)" "$$f" "$(firstword $(CC))" "$$f"; separator=', '; done; echo ']'; } > $@
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(EXAMPLES_C:=.d) $(EXAMPLES_CXX:=.d) $(BENCHES:=.d)
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(LEARNING:=.d) $(EXAMPLES_C:=.d) $(EXAMPLES_CXX:=.d) $(BENCHES:=.d)
 
 endif # AFTER_DEPS
 
@@ -327,6 +342,7 @@ help:
 	@echo '                     check-examples check-docs check-install'
 	@echo 'make check-unit ONLY=core    one suite'
 	@echo 'make check-golden    losses and optimizers against published numbers, naive twins and finite differences'
+	@echo 'make check-methods   recipes line by line, then whether each learns on real images: a quarter of an hour'
 	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
@@ -337,4 +353,4 @@ help:
 
 FORCE:
 .PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-memory abi \
-  check-golden check-onednn3 bench bench-learning install uninstall dist format format-check lint deps clean help FORCE
+  check-golden check-methods check-onednn3 bench bench-learning install uninstall dist format format-check lint deps clean help FORCE

@@ -29,7 +29,7 @@
         if ((status = (call)) != SSLCV_OK) goto end;                                                                   \
     } while (0)
 
-enum { KNN_IMAGES = 5000, KNN_NEIGHBOURS = 200, BAR = 24 };
+enum { KNN_IMAGES = 5000, KNN_NEIGHBOURS = 200, NETWORKS = 8, BAR = 24 };
 
 typedef struct arguments {
     const char *method, *data, *test, *out, *preset, *settings, *epochs, *size, *knn, *list;
@@ -128,54 +128,148 @@ end:
 
 /* ---- hooks ---- */
 
+/* Height and width of the views: as set; 0: as published, which is what presets of views take it for as well. */
+static int64_t view_size(const arguments *a)
+{
+    const char *text = a->settings;
+
+    if (a->size) return atol(a->size);
+    while (text && (text = strstr(text, "size=")) != NULL) {
+        if (text == a->settings || text[-1] == ' ') return atol(text + 5);
+        text += 5; /* "queue_size=" */
+    }
+    return 0;
+}
+
+/* Views as the method's, but with nothing drawn. Those of most are the whole image. */
+static sslcv_status add_plain_views(sslcv_augmenter *augmenter, const arguments *a, int64_t *first, int64_t *count)
+{
+    static const struct {
+        const char *method, *preset;
+        int64_t unused; /* first views of the preset, from which the others are cut */
+    } others[] = {{"cmc", "cmc-eval", 1}, {"cpc", "cpc-eval", 0}, {"cpc-v2", "cpc-v2-eval", 0}};
+    const char *preset = "eval";
+    int64_t unused = 0;
+    char name[64];
+    sslcv_status status;
+
+    for (size_t k = 0; k < sizeof others / sizeof others[0]; k++) {
+        if (strcmp(a->method, others[k].method) != 0) continue;
+        preset = others[k].preset;
+        unused = others[k].unused;
+    }
+    snprintf(name, sizeof name, "%s%s", preset, strcmp(a->preset, "cifar") == 0 ? "-cifar" : "");
+    TRY(sslcv_augmenter_add_preset(augmenter, name, view_size(a), first, count));
+    *first += unused;
+    *count -= unused;
+end:
+    return status;
+}
+
+/** The networks that a method leaves behind, each with its view. */
+typedef struct networks {
+    int64_t count, views[NETWORKS];
+    sslcv_backbone *backbones[NETWORKS];
+    sslcv_branch branches[NETWORKS];
+    const sslcv_branch *pointers[NETWORKS];
+} networks;
+
+static void release_networks(networks *n)
+{
+    for (int64_t i = 0; i < n->count; i++) sslcv_backbone_destroy(n->backbones[i]);
+    n->count = 0;
+}
+
+/* Each backbone of the branches once, in their order: CMC has one for each of its views. */
+static sslcv_status take_networks(sslcv_trainer *trainer, int64_t first_view, networks *n)
+{
+    sslcv_backbone *backbone = NULL;
+    int64_t k;
+    sslcv_status status = SSLCV_OK;
+
+    for (int64_t i = 0; i < NETWORKS; i++) {
+        if (sslcv_trainer_get_backbone(trainer, i, 0, &backbone) != SSLCV_OK) continue; /* the branch has none */
+        for (k = 0; k < n->count && n->backbones[k] != backbone; k++) continue;
+        if (k < n->count) {
+            sslcv_backbone_destroy(backbone);
+            continue;
+        }
+        n->backbones[n->count++] = backbone;
+        TRY(sslcv_branch_init(&n->branches[k], sizeof n->branches[k]));
+        n->views[k] = first_view + k;
+        n->branches[k].views = &n->views[k];
+        n->branches[k].num_views = 1;
+        n->branches[k].backbone = backbone;
+        n->branches[k].flags = 0; /* evaluation */
+        n->pointers[k] = &n->branches[k];
+    }
+end:
+    return status;
+}
+
+/* Does each network see as many channels as its view has? image_channels: of views that follow the image. */
+static int fits(const networks *n, const sslcv_augmenter *augmenter, int64_t image_channels)
+{
+    sslcv_backbone_info network;
+    sslcv_view_info view;
+
+    network.struct_size = sizeof network;
+    view.struct_size = sizeof view;
+    for (int64_t i = 0; i < n->count; i++) {
+        if (sslcv_augmenter_get_view(augmenter, n->views[i], &view) != SSLCV_OK) return 0;
+        if (sslcv_backbone_get_info(n->backbones[i], &network) != SSLCV_OK) return 0;
+        if (network.channels != (view.channels ? view.channels : image_channels)) return 0;
+    }
+    return 1;
+}
+
+static sslcv_status make_knn(const sslcv_dataset_info *info, sslcv_probe **probe)
+{
+    sslcv_probe_options options;
+    sslcv_status status;
+
+    TRY(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_KNN));
+    options.neighbours = info->count / info->num_classes / 2; /* well below the images of a class */
+    if (options.neighbours < 1) options.neighbours = 1;
+    if (options.neighbours > KNN_NEIGHBOURS) options.neighbours = KNN_NEIGHBOURS;
+    TRY(sslcv_probe_create(context, &options, probe));
+end:
+    return status;
+}
+
 /* Publishes "knn.top1" ... after every so many epochs: each image is judged by all others of its set. */
 static sslcv_status watch_knn(sslcv_trainer *trainer, sslcv_dataset *images, const arguments *a)
 {
-    const char *view_preset = strcmp(a->preset, "cifar") == 0 ? "eval-cifar" : "eval";
     sslcv_dataset_info info = {sizeof info, 0, 0, 0, 0, 0, 0};
     sslcv_dataset *chosen = NULL;
     sslcv_augmenter *augmenter = NULL;
-    sslcv_backbone *backbone = NULL;
     sslcv_probe *probe = NULL;
-    sslcv_backbone_info network;
-    sslcv_branch branch;
-    const sslcv_branch *branches = &branch;
+    networks judged;
     sslcv_embed_options embed;
-    sslcv_probe_options options;
-    int64_t view;
+    int64_t first, count;
     sslcv_status status;
 
-    network.struct_size = sizeof network;
-    TRY(sslcv_trainer_get_backbone(trainer, 0, 0, &backbone));
-    TRY(sslcv_backbone_get_info(backbone, &network));
+    judged.count = 0;
     TRY(sslcv_dataset_get_info(images, &info));
-    if (info.num_classes < 2 || network.channels != (info.channels ? info.channels : 3)) {
-        printf("no k-NN: the images have no labels, or the network sees only some of their channels\n");
+    TRY(sslcv_augmenter_create(context, &augmenter));
+    TRY(add_plain_views(augmenter, a, &first, &count));
+    TRY(take_networks(trainer, first, &judged));
+    if (info.num_classes < 2 || judged.count > count || !fits(&judged, augmenter, info.channels ? info.channels : 3)) {
+        printf("no k-NN: the images have no labels, or the networks see other channels than theirs\n");
         goto end;
     }
     TRY(choose(images, KNN_IMAGES, &chosen));
     TRY(sslcv_dataset_get_info(chosen, &info));
-    TRY(sslcv_augmenter_create(context, &augmenter));
-    TRY(sslcv_augmenter_add_preset(augmenter, view_preset, a->size ? atol(a->size) : 0, &view, NULL));
-    TRY(sslcv_branch_init(&branch, sizeof branch));
-    branch.views = &view;
-    branch.num_views = 1;
-    branch.backbone = backbone;
-    branch.flags = 0; /* evaluation */
     TRY(sslcv_embed_options_init(&embed, sizeof embed));
     embed.dataset = chosen;
     embed.augmenter = augmenter;
-    embed.branches = &branches;
-    embed.num_branches = 1;
-    TRY(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_KNN));
-    options.neighbours = info.count / info.num_classes / 2; /* well below the images of a class */
-    if (options.neighbours < 1) options.neighbours = 1;
-    if (options.neighbours > KNN_NEIGHBOURS) options.neighbours = KNN_NEIGHBOURS;
-    TRY(sslcv_probe_create(context, &options, &probe));
+    embed.branches = judged.pointers;
+    embed.num_branches = judged.count;
+    TRY(make_knn(&info, &probe));
     TRY(sslcv_probe_watch(probe, trainer, "knn", &embed, &embed, atol(a->knn)));
 end:
     sslcv_probe_destroy(probe);
-    sslcv_backbone_destroy(backbone);
+    release_networks(&judged);
     sslcv_augmenter_destroy(augmenter);
     sslcv_dataset_destroy(chosen);
     return status;
@@ -277,21 +371,28 @@ end:
     return status;
 }
 
-static sslcv_status save_backbone(sslcv_trainer *trainer, const char *folder)
+/* backbone.safetensors; a second network, where there is one, as backbone1.safetensors. */
+static sslcv_status save_backbones(sslcv_trainer *trainer, const char *folder)
 {
-    sslcv_backbone *backbone = NULL;
     sslcv_state *weights = NULL;
-    char path[4096];
+    char path[4096], number[8] = "";
+    networks all;
     sslcv_status status;
 
-    snprintf(path, sizeof path, "%s/backbone.safetensors", folder);
-    TRY(sslcv_trainer_get_backbone(trainer, 0, 0, &backbone));
-    TRY(sslcv_backbone_get_state(backbone, &weights));
-    TRY(sslcv_state_save(weights, path, NULL));
-    printf("wrote %s\n", path);
+    all.count = 0;
+    TRY(take_networks(trainer, 0, &all));
+    for (int64_t i = 0; i < all.count; i++) {
+        if (i > 0) snprintf(number, sizeof number, "%d", (int)i);
+        snprintf(path, sizeof path, "%s/backbone%s.safetensors", folder, number);
+        TRY(sslcv_backbone_get_state(all.backbones[i], &weights));
+        TRY(sslcv_state_save(weights, path, NULL));
+        sslcv_state_destroy(weights);
+        weights = NULL;
+        printf("wrote %s\n", path);
+    }
 end:
     sslcv_state_destroy(weights);
-    sslcv_backbone_destroy(backbone);
+    release_networks(&all);
     return status;
 }
 
@@ -315,7 +416,7 @@ static sslcv_status pretrain(const arguments *a)
     TRY(make_trainer(a, images, &trainer));
     TRY(add_hooks(trainer, test ? test_images : images, a, &shown));
     TRY(sslcv_trainer_run(trainer, 0));
-    TRY(save_backbone(trainer, a->out));
+    TRY(save_backbones(trainer, a->out));
 end:
     signal(SIGINT, SIG_DFL); /* the handler's context goes now */
     sslcv_trainer_destroy(trainer);

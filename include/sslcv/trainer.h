@@ -115,7 +115,8 @@ enum sslcv_event {
                                     drawn. Told again when a hook has stopped while sslcv_context_cancel() was on */
     SSLCV_EVENT_STEP        = 2, /* after a step */
     SSLCV_EVENT_EPOCH_END   = 4, /* after an epoch's last step, before the checkpoint */
-    SSLCV_EVENT_COLLAPSE    = 8  /* after a step: embedding_std has fallen below 0.1; at most once an epoch */
+    SSLCV_EVENT_COLLAPSE    = 8  /* after a step: embedding_std has fallen below 0.1, or in all epochs so far has never
+                                    been above it; at most once an epoch */
 };
 
 typedef struct sslcv_progress {
@@ -242,6 +243,18 @@ SSLCV_API sslcv_status sslcv_trainer_add_branch(sslcv_trainer *trainer, const ss
  */
 SSLCV_API sslcv_status sslcv_trainer_add_loss(sslcv_trainer *trainer, sslcv_loss *loss, const int64_t *branches,
                                               int64_t num_branches, double weight, int64_t *index);
+
+/**
+ * Replace a loss, as that of a recipe by the host's own. Inputs and weight stay.
+ *
+ * @param trainer Not NULL.
+ * @param index   From 0.
+ * @param loss    Kept alive; takes as many inputs as the one before.
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such loss); SSLCV_ERR_STATE (the composition is fixed; or inside a hook).
+ * @threads One thread at a time per trainer.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_trainer_set_loss(sslcv_trainer *trainer, int64_t index, sslcv_loss *loss);
 
 /**
  * Set the defaults.

@@ -339,7 +339,7 @@ static sslcv_status tell_step(sslcv_trainer *trainer, int64_t epoch, int epoch_e
     sslcv__trainer_tell(trainer, SSLCV_EVENT_STEP, epoch, loss, &stop);
     if (trainer->figures.spread >= COLLAPSED) {
         trainer->healthy = 1;
-    } else if (trainer->healthy && trainer->collapse_epoch != epoch) {
+    } else if ((trainer->healthy || epoch_ended) && trainer->collapse_epoch != epoch) { /* the first steps may be low */
         trainer->collapse_epoch = epoch;
         sslcv__trainer_tell(trainer, SSLCV_EVENT_COLLAPSE, epoch, loss, &stop);
     }

@@ -515,6 +515,25 @@ end:
     return status;
 }
 
+sslcv_status sslcv_trainer_set_loss(sslcv_trainer *trainer, int64_t index, sslcv_loss *loss)
+{
+    sslcv__criterion *criterion;
+    sslcv_status status;
+
+    SSLCV__TRY(check_open(trainer));
+    if (index < 0 || index >= trainer->num_criteria) {
+        return sslcv__fail(SSLCV_ERR_NOT_FOUND, "index is %lld; the trainer has %lld losses", (long long)index,
+                           (long long)trainer->num_criteria);
+    }
+    criterion = &trainer->criteria[index];
+    SSLCV__TRY(check_loss(trainer, loss, criterion->branches, criterion->num_inputs, criterion->weight));
+    sslcv__retain(loss);
+    sslcv__release(criterion->loss);
+    criterion->loss = loss;
+end:
+    return status;
+}
+
 sslcv_status sslcv_trainer_add_hook(sslcv_trainer *trainer, const sslcv_hook *given)
 {
     sslcv_hook hook = hook_defaults;

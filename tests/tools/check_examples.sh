@@ -64,5 +64,12 @@ resume() {
 if [ -x "$build/examples/pretrain" ]; then
     run "pretrain, stopped and resumed," resume
 fi
+
+# The promise of own_method.c: a new method takes fewer than 80 lines. Counted without comments and empty ones.
+lines=$(awk '/^ *\/\*/ { comment = 1 } !comment && NF { n++ } /\*\// { comment = 0 } END { print n + 0 }' examples/own_method.c)
+if [ "$lines" -ge 80 ]; then
+    echo "check-examples: own_method.c has $lines lines of code; must stay below 80"
+    failures=$((failures + 1))
+fi
 echo "check-examples: $count programs run, $failures failures"
 [ $failures -eq 0 ]
