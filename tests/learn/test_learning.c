@@ -198,7 +198,7 @@ static int read_arguments(int argc, char **argv)
         } else if (value && strcmp(argv[i], "--settings") == 0) {
             arguments.settings = value;
         } else {
-            fprintf(stderr, "%s: see the head of test_learning.c\n", argv[i]);
+            fprintf(stderr, "%s: must be --data DIR, --seed N, --threads N or --settings TEXT\n", argv[i]);
             return 0;
         }
     }
