@@ -17,10 +17,11 @@ const char *sslcv__conv_direction_name(sslcv__conv_direction direction)
 }
 
 /* The rule. oneDNN's own choice (convolution_auto) takes Winograd for the 3-channel stem too, where it is five times
-   slower than direct, so it is not asked. */
+   slower than direct, so it is not asked. A tile takes 36 products whatever part of it is inside: more than a direct
+   convolution of a map of two pixels, which takes 16, or of one, which takes one. */
 static int prefers_winograd(const sslcv_context *context, const sslcv__conv_shape *s)
 {
-    return context->winograd && sslcv__winograd_fits(s);
+    return context->winograd && s->in_height > 2 && s->in_width > 2 && sslcv__winograd_fits(s);
 }
 
 static sslcv_status make_winograd(sslcv_context *context, const sslcv__conv_shape *shape,
@@ -36,6 +37,14 @@ static sslcv_status make_direct(sslcv_context *context, const sslcv__conv_shape 
     return sslcv__backend_conv(context, shape, direction, 0, post, out);
 }
 
+static sslcv_status make_small_maps(sslcv_context *context, const sslcv__conv_shape *shape,
+                                    sslcv__conv_direction direction, const sslcv__conv_post *post, sslcv__op **out)
+{
+    (void)post;
+    if (direction != SSLCV__CONV_BACKWARD_WEIGHTS || !sslcv__small_maps_fit(shape)) return SSLCV_ERR_UNSUPPORTED;
+    return sslcv__op_small_maps(context, shape, out);
+}
+
 /* oneDNN's own Winograd: f32, AVX-512, before 3.2. */
 static sslcv_status make_onednn_winograd(sslcv_context *context, const sslcv__conv_shape *shape,
                                          sslcv__conv_direction direction, const sslcv__conv_post *post, sslcv__op **out)
@@ -48,15 +57,19 @@ static sslcv_status make_onednn_winograd(sslcv_context *context, const sslcv__co
 static sslcv_status make(sslcv_context *context, const sslcv__conv_shape *shape, sslcv__conv_direction direction,
                          const sslcv__conv_post *post, sslcv__op **out)
 {
-    static const sslcv__candidate candidates[] = {
-        {"direct", make_direct}, {"winograd", make_winograd}, {"onednn-winograd", make_onednn_winograd}};
+    static const sslcv__candidate candidates[] = {{"direct", make_direct},
+                                                  {"winograd", make_winograd},
+                                                  {"small-maps", make_small_maps},
+                                                  {"onednn-winograd", make_onednn_winograd}};
+    sslcv_status status;
 
     if (context->tuning) {
         return sslcv__tune(context, candidates, (int)(sizeof candidates / sizeof candidates[0]), shape, direction, post,
                            out);
     }
-    return prefers_winograd(context, shape) ? make_winograd(context, shape, direction, post, out)
-                                            : make_direct(context, shape, direction, post, out);
+    if (prefers_winograd(context, shape)) return make_winograd(context, shape, direction, post, out);
+    status = make_small_maps(context, shape, direction, post, out);
+    return status == SSLCV_ERR_UNSUPPORTED ? make_direct(context, shape, direction, post, out) : status;
 }
 
 sslcv_status sslcv__op_conv_forward(sslcv_context *context, const sslcv__conv_shape *shape,

@@ -17,6 +17,7 @@
  *     op.c            what all ops share, and copies between layouts
  *     convolution.c   which algorithm a convolution takes
  *     winograd*       our own F(4x4, 3x3), an op like the others
+ *     small_maps.c    our own backward weights for maps of a few pixels
  *     v2/, v3/        the primitives of oneDNN 2.6 .. 2.7 and 3.x
  */
 #ifndef SSLCV__DNN_H

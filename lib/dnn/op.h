@@ -55,6 +55,12 @@ int sslcv__winograd_fits(const sslcv__conv_shape *shape);
 sslcv_status sslcv__op_winograd(sslcv_context *context, const sslcv__conv_shape *shape,
                                 sslcv__conv_direction direction, const sslcv__conv_post *post, sslcv__op **out);
 
+/* ---- of small_maps.c ---- */
+
+/** Backward weights alone: can our own kernels run it, and is the map so small that they are quicker than oneDNN's? */
+int sslcv__small_maps_fit(const sslcv__conv_shape *shape);
+sslcv_status sslcv__op_small_maps(sslcv_context *context, const sslcv__conv_shape *shape, sslcv__op **out);
+
 /* ---- of op.c ---- */
 
 /** dst, in layout home: each filter of weights times its scale. */

@@ -526,8 +526,8 @@ static void add_square(const sum_run *run, int point, int64_t in, int64_t pair, 
     const int64_t b = run->shape->block;
     const int vectors = vectors_of_pair(s->out_blocks, pair);
 
-    run->kernels->outer(count, v + point_at(point, s->v_line, b) + in * s->v_step,
-                        w + point_at(point, s->w_line, b) + 2 * pair * s->v_step, s->v_step, vectors,
+    run->kernels->outer(count, v + point_at(point, s->v_line, b) + in * s->v_step, LINE * b,
+                        w + point_at(point, s->w_line, b) + 2 * pair * s->v_step, LINE * b, s->v_step, vectors,
                         square + point * s->square_point, add);
 }
 

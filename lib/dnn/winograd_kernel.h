@@ -55,8 +55,9 @@ typedef struct sslcv__winograd_kernels {
     void (*results)(const sslcv__winograd_tiles *tiles, const float *m, int64_t step, void *dst,
                     const sslcv__winograd_post *post, int stream);
 
-    /** sum (b, vectors * b) [+]= v (count, (6) b) turned times w (vectors, count, (6) b), at one point. */
-    void (*outer)(int64_t count, const float *v, const float *w, int64_t w_step, int vectors, float *sum, int add);
+    /** sum (b, vectors * b) [+]= v (count, b) turned times w (vectors, count, b); rows are v_next and w_next apart. */
+    void (*outer)(int64_t count, const float *v, int64_t v_next, const float *w, int64_t w_next, int64_t w_step,
+                  int vectors, float *sum, int add);
 
     /**
      * Weights' gradients of one block, (3, 3, b in, b out), from the sums of parts: sums + part * part_step +

@@ -13,7 +13,7 @@ static inline __attribute__((always_inline)) void product_rows(int rows, int vec
 #define START(r) vector x##r = zero(), y##r = zero();
 #define STEP(r)                                                                                                        \
     if (r < rows) {                                                                                                    \
-        const vector from = all(v[(r)*TILE + k]);                                                                     \
+        const vector from = all(v[(r)*TILE + k]);                                                                      \
         x##r = multiply_add(from, u0, x##r);                                                                           \
         if (vectors == 2) y##r = multiply_add(from, u1, y##r);                                                         \
     }
@@ -26,8 +26,8 @@ static inline __attribute__((always_inline)) void product_rows(int rows, int vec
     }
 #define STORE(r)                                                                                                       \
     if (r < rows) {                                                                                                    \
-        store(m + (r)*TILE, x##r);                                                                                    \
-        if (vectors == 2) store(m + m_step + (r)*TILE, y##r);                                                         \
+        store(m + (r)*TILE, x##r);                                                                                     \
+        if (vectors == 2) store(m + m_step + (r)*TILE, y##r);                                                          \
     }
     EACH_ROW(START)
     for (i = 0; i < in_blocks; i++, v += v_step) {
@@ -77,12 +77,15 @@ PRODUCTS(13)
 PRODUCTS(14)
 #endif
 
-#define NAMES(rows) {product_##rows##x1, product_##rows##x2}
+#define NAMES(rows)                                                                                                    \
+    {                                                                                                                  \
+        product_##rows##x1, product_##rows##x2                                                                         \
+    }
 
 static const product_function products[WINOGRAD_MAX_ROWS][2] = {
-    NAMES(1),  NAMES(2),  NAMES(3),  NAMES(4),  NAMES(5),  NAMES(6),
+    NAMES(1), NAMES(2), NAMES(3), NAMES(4),  NAMES(5),  NAMES(6),
 #if WINOGRAD_MAX_ROWS > 6
-    NAMES(7),  NAMES(8),  NAMES(9),  NAMES(10), NAMES(11), NAMES(12), NAMES(13), NAMES(14),
+    NAMES(7), NAMES(8), NAMES(9), NAMES(10), NAMES(11), NAMES(12), NAMES(13), NAMES(14),
 #endif
 };
 
@@ -112,7 +115,8 @@ static void product(int64_t count, int64_t in_blocks, const float *v, int64_t v_
 
 /* rows channels of v. */
 static inline __attribute__((always_inline)) void outer_rows(int rows, int vectors, int64_t count, const float *v,
-                                                             const float *w, int64_t w_step, float *sum, int add)
+                                                             int64_t v_next, const float *w, int64_t w_next,
+                                                             int64_t w_step, float *sum, int add)
 {
     enum { FETCH_TILES = 16 };
     int64_t i;
@@ -135,12 +139,12 @@ static inline __attribute__((always_inline)) void outer_rows(int rows, int vecto
         if (vectors == 2) store(sum + (r)*vectors * WIDTH + WIDTH, y##r);                                              \
     }
     EACH_ROW(START)
-    for (i = 0; i < count; i++, v += TILE, w += TILE) {
+    for (i = 0; i < count; i++, v += v_next, w += w_next) {
         const vector w0 = load(w), w1 = vectors == 2 ? load(w + w_step) : zero();
 
-        __builtin_prefetch(v + FETCH_TILES * TILE, 0, 3);
-        __builtin_prefetch(w + FETCH_TILES * TILE, 0, 3);
-        if (vectors == 2) __builtin_prefetch(w + w_step + FETCH_TILES * TILE, 0, 3);
+        __builtin_prefetch(v + FETCH_TILES * v_next, 0, 3);
+        __builtin_prefetch(w + FETCH_TILES * w_next, 0, 3);
+        if (vectors == 2) __builtin_prefetch(w + w_step + FETCH_TILES * w_next, 0, 3);
         EACH_ROW(STEP)
     }
     EACH_ROW(STORE)
@@ -149,17 +153,18 @@ static inline __attribute__((always_inline)) void outer_rows(int rows, int vecto
 #undef START
 }
 
-static void outer(int64_t count, const float *v, const float *w, int64_t w_step, int vectors, float *sum, int add)
+static void outer(int64_t count, const float *v, int64_t v_next, const float *w, int64_t w_next, int64_t w_step,
+                  int vectors, float *sum, int add)
 {
     int c;
 
     if (vectors == 2) {
         for (c = 0; c < WIDTH; c += OUTER_ROWS) {
-            outer_rows(OUTER_ROWS, 2, count, v + c, w, w_step, sum + c * 2 * WIDTH, add);
+            outer_rows(OUTER_ROWS, 2, count, v + c, v_next, w, w_next, w_step, sum + c * 2 * WIDTH, add);
         }
     } else {
         for (c = 0; c < WIDTH; c += SINGLE_OUTER_ROWS) {
-            outer_rows(SINGLE_OUTER_ROWS, 1, count, v + c, w, w_step, sum + c * WIDTH, add);
+            outer_rows(SINGLE_OUTER_ROWS, 1, count, v + c, v_next, w, w_next, w_step, sum + c * WIDTH, add);
         }
     }
 }

@@ -213,6 +213,32 @@ START_TEST(conv_is_fast)
 }
 END_TEST
 
+/* The rule by shape, for backward weights in f32: size, stride, and the algorithm. */
+START_TEST(small_maps_have_a_kernel_of_their_own)
+{
+    static const struct {
+        conv_case c;
+        const char *name;
+    } shapes[] = {{{4, 32, 32, 1, 3, 1, 1}, "own:small_maps"}, {{4, 32, 32, 2, 3, 1, 1}, "own:small_maps"},
+                  {{4, 32, 32, 3, 3, 1, 1}, "own:winograd"},   {{4, 32, 32, 8, 3, 2, 1}, "own:small_maps"},
+                  {{4, 32, 32, 10, 3, 2, 1}, "jit"},           {{4, 32, 32, 1, 1, 1, 0}, "jit"}};
+    const char *cpu = sslcv__backend_cpu();
+    size_t i;
+
+    if (strncmp(cpu, "avx2", 4) != 0 && strncmp(cpu, "avx512", 6) != 0) return;
+    for (i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const conv v = conv_of(&shapes[i].c, SSLCV_F32);
+        sslcv__op *op;
+
+        OK(sslcv__op_conv_backward_weights(context, &v.shape, &op));
+        ck_assert_msg(strncmp(sslcv__op_implementation(op), shapes[i].name, strlen(shapes[i].name)) == 0,
+                      "maps of %lld pixels, stride %lld: \"%s\"", (long long)shapes[i].c.size,
+                      (long long)shapes[i].c.stride, sslcv__op_implementation(op));
+        sslcv__op_free(context, op);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("convolution");
@@ -223,6 +249,7 @@ int main(void)
     tcase_add_loop_test(tests, conv_in_three_directions_bf16, 0, CONV_CASES);
     tcase_add_loop_test(tests, conv_of_inference, 0, CONV_CASES);
     tcase_add_test(tests, conv_is_fast);
+    tcase_add_test(tests, small_maps_have_a_kernel_of_their_own);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
