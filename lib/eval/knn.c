@@ -14,6 +14,7 @@
 #include "eval/search.h"
 
 #include <math.h>
+#include <omp.h>
 
 static const sslcv__row_form length = {.kind = SSLCV_STANDARDIZE_LENGTH};
 
@@ -53,15 +54,25 @@ end:
     return status;
 }
 
-/* votes: num_classes, in double so that k votes do not lose what sets two classes apart. */
-static void vote(const sslcv__fit *fit, const sslcv__neighbour *nearest, int64_t k, double temperature, double *votes,
-                 float *scores)
+/** Where votes go. */
+typedef struct election {
+    const sslcv_probe *probe;
+    double *votes; /* (threads, num_classes), in double so that k votes do not lose what sets two classes apart */
+    float *scores; /* (queries, num_classes) */
+} election;
+
+static void vote(void *user, int thread, int64_t query, const sslcv__neighbour *nearest)
 {
+    const election *e = user;
+    const sslcv__fit *fit = &e->probe->fit;
+    double *votes = e->votes + thread * fit->num_classes;
+    float *scores = e->scores + query * fit->num_classes;
     int64_t i;
 
     for (i = 0; i < fit->num_classes; i++) votes[i] = 0;
-    for (i = 0; i < k; i++) {
-        votes[fit->labels[nearest[i].index]] += exp((nearest[i].similarity - nearest[0].similarity) / temperature);
+    for (i = 0; i < e->probe->options.neighbours; i++) {
+        votes[fit->labels[nearest[i].index]] +=
+            exp((nearest[i].similarity - nearest[0].similarity) / e->probe->options.temperature);
     }
     for (i = 0; i < fit->num_classes; i++) scores[i] = (float)votes[i];
 }
@@ -82,27 +93,17 @@ sslcv_status sslcv__knn_score(const sslcv_probe *probe, const sslcv__features *f
 {
     sslcv_context *context = probe->object.context;
     const sslcv__fit *fit = &probe->fit;
-    const int64_t k = probe->options.neighbours;
-    sslcv__search search = {.context = context};
-    double *votes = NULL;
-    int64_t first, i;
+    election e = {probe, NULL, scores};
+    const sslcv__search search = {fit->rows, fit->count, fit->dim, probe->options.neighbours,
+                                  features,  exclude,    vote,     &e};
     sslcv_status status;
 
     SSLCV__TRY(sslcv__features_check(features, NULL, 1));
     SSLCV__TRY(check_excluded(probe, exclude));
-    SSLCV__TRY(sslcv__alloc_array(context, fit->num_classes, sizeof *votes, (void **)&votes));
-    SSLCV__TRY(sslcv__search_begin(context, fit->rows, fit->count, fit->dim, k, features->n, &search));
-    for (first = 0; first < features->n; first += search.block) {
-        const int64_t count = features->n - first < search.block ? features->n - first : search.block;
-
-        SSLCV__TRY(sslcv__search_run(&search, features, first, count, exclude));
-        for (i = 0; i < count; i++) {
-            vote(fit, search.queries[i].candidates, k, probe->options.temperature, votes,
-                 scores + (first + i) * fit->num_classes);
-        }
-    }
+    SSLCV__TRY(
+        sslcv__alloc_array(context, omp_get_max_threads() * fit->num_classes, sizeof *e.votes, (void **)&e.votes));
+    SSLCV__TRY(sslcv__search_run(context, &search));
 end:
-    sslcv__search_end(&search);
-    sslcv__free(context, votes);
+    sslcv__free(context, e.votes);
     return status;
 }

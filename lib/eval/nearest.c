@@ -27,13 +27,22 @@ end:
     return status;
 }
 
-static void hand_out(const sslcv__neighbour *nearest, int64_t k, int64_t *indices, float *similarities)
+/** Where neighbours go. */
+typedef struct answer {
+    int64_t k;
+    int64_t *indices;
+    float *similarities; /* may be NULL */
+} answer;
+
+static void hand_out(void *user, int thread, int64_t query, const sslcv__neighbour *nearest)
 {
+    const answer *out = user;
     int64_t i;
 
-    for (i = 0; i < k; i++) {
-        indices[i] = nearest[i].index;
-        if (similarities) similarities[i] = (float)nearest[i].similarity;
+    (void)thread;
+    for (i = 0; i < out->k; i++) {
+        out->indices[query * out->k + i] = nearest[i].index;
+        if (out->similarities) out->similarities[query * out->k + i] = (float)nearest[i].similarity;
     }
 }
 
@@ -41,30 +50,20 @@ sslcv_status sslcv_nearest(sslcv_context *context, const sslcv_tensor *features,
                            int64_t *indices, float *similarities)
 {
     static const sslcv__row_form length = {.kind = SSLCV_STANDARDIZE_LENGTH};
-    sslcv__search search = {.context = context};
+    answer out = {k, indices, similarities};
     sslcv__features rows, wanted;
+    sslcv__search search;
     sslcv__compute frame;
     float *unit = NULL; /* (n, d) */
-    int64_t first, i;
     sslcv_status status = check_arguments(context, features, queries, k, indices, &rows, &wanted);
 
     if (status == SSLCV_OK) status = sslcv__compute_begin(context, &frame);
     if (status != SSLCV_OK) return status;
     SSLCV__TRY(sslcv__alloc_array(context, rows.n * rows.d, sizeof(float), (void **)&unit));
-    SSLCV__TRY(sslcv__search_begin(context, unit, rows.n, rows.d, k, wanted.n, &search));
     sslcv__features_gather(&rows, &length, NULL, 0, rows.n, unit);
-    for (first = 0; first < wanted.n; first += search.block) {
-        const int64_t count = wanted.n - first < search.block ? wanted.n - first : search.block;
-
-        SSLCV__TRY(sslcv__search_run(&search, &wanted, first, count, NULL));
-        for (i = 0; i < count; i++) {
-            const int64_t at = (first + i) * k;
-
-            hand_out(search.queries[i].candidates, k, indices + at, similarities ? similarities + at : NULL);
-        }
-    }
+    search = (sslcv__search){unit, rows.n, rows.d, k, &wanted, NULL, hand_out, &out};
+    SSLCV__TRY(sslcv__search_run(context, &search));
 end:
-    sslcv__search_end(&search);
     sslcv__free(context, unit);
     sslcv__compute_end(&frame);
     return status;

@@ -234,7 +234,7 @@ def text(figures):
     if losses(figures):
         parts.append('Losses: value, gradients and what is remembered, a call\n' + losses(figures))
     for workload in figures['workloads']:
-        if workload['kind'] in ('memory', 'linear', 'first-step', 'cost') and workload['programs']:
+        if workload['kind'] in ('memory', 'linear', 'first-step', 'cost', 'knn') and workload['programs']:
             parts.append(workload['title'] + '\n' + detail(workload, figures['machine']))
     return '\n\n'.join(parts)
 
@@ -249,6 +249,8 @@ def blocks(figures):
         if workload['kind'] == 'loss':
             continue
         found[workload['name']] = detail(workload, figures['machine'])
+        if workload['kind'] == 'knn':  # likewise
+            found[workload['name']] += '\n\n' + machine(figures)
     return {name: body for name, body in found.items() if body}
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""All benchmarks: ours beside PyTorch, ONNX Runtime and torchvision on the same work, alternating in one run.
+"""All benchmarks: ours beside PyTorch, ONNX Runtime and others on the same work, alternating in one run.
 
     run.py [--build build/bench] [--only r18-f32,losses] [--rounds 5] [--data DIR] [--script FILE]
            [--json FILE] [--markdown [FILE]]
@@ -13,8 +13,8 @@ PyTorch has many ways to be run: two memory layouts, eager or frozen, as it come
 buffers; its own kernels take AVX-512), and there may be several versions. Heats choose the fastest of each group: every
 variant makes one step to warm up and two that count. The winners alternate with ours.
 
-What is not there is left out, with a line that says so. TORCH_PYTHON and ORT_PYTHON name Pythons that have torch or
-onnxruntime, parted by ":"; else the usual ones are tried. --markdown prints the tables of the documentation, or puts
+What is not there is left out, with a line that says so. TORCH_PYTHON, ORT_PYTHON and KNN_PYTHON name Pythons that have
+torch, onnxruntime, and scikit-learn or faiss, parted by ":"; else the usual ones are tried. --markdown prints the tables of the documentation, or puts
 them between the marks <!-- NAME: begin --> and <!-- NAME: end --> of a file; --from takes the figures of an earlier
 run.
 """
@@ -128,6 +128,10 @@ class Bench:
                 self.note('values differ: %g, of %s %g' % (mine, peer.name, theirs))
         return programs
 
+    def knn(self, ours, peers, rounds):
+        """The value is the share that is right."""
+        return self.loss(ours, peers, rounds)
+
     def cost(self, ours, peers, rounds):
         self.note('%.1f GiB of memory were free' % (available_bytes() / 2 ** 30))
         programs = [p for p in map(self.started, ours) if p]
@@ -206,7 +210,7 @@ class Bench:
         finally:
             for program in ours + peers:
                 program.close()
-        compared = workload.kind in ('against', 'epoch', 'memory', 'loss')
+        compared = workload.kind in ('against', 'epoch', 'memory', 'loss', 'knn')
         return {'name': workload.name, 'title': workload.title, 'kind': workload.kind, 'notes': self.notes,
                 'load_before': load, 'run_seconds': time.time() - began,
                 'programs': [p.result(programs[0] if compared else None) for p in programs],
@@ -246,15 +250,18 @@ def selected(names):
 def measure(a, chosen):
     pythons, onnx_pythons = find_pythons('torch', 'TORCH_PYTHON'), find_pythons('onnxruntime', 'ORT_PYTHON')
     view_pythons = find_pythons('torchvision', 'TORCH_PYTHON')
+    knn_pythons = {module: find_pythons(module, 'KNN_PYTHON') for module in ('sklearn', 'faiss')}
     figures = {'machine': machine(a), 'method': {'rounds': a.rounds, 'warm_up': WARM_UP, 'heat_steps': HEAT_STEPS,
                                                  'OMP_WAIT_POLICY': 'passive'}, 'workloads': [], 'missing': []}
-    for found, what in (pythons, 'torch'), (view_pythons, 'torchvision'), (onnx_pythons, 'onnxruntime'):
+    for found, what in (pythons, 'torch'), (view_pythons, 'torchvision'), (onnx_pythons, 'onnxruntime'), *(
+            (knn_pythons[module], module) for module in knn_pythons):
         if not found:
             figures['missing'].append('no Python with %s was found: its rows are left out' % what)
             print(figures['missing'][-1])
     began = time.time()
     with tempfile.TemporaryDirectory() as temporary:
-        bench = Bench(a, Setting(a.build, a.threads, pythons, onnx_pythons, view_pythons, a.data, a.script, temporary))
+        bench = Bench(a, Setting(a.build, a.threads, pythons, onnx_pythons, view_pythons, knn_pythons, a.data, a.script,
+                                 temporary))
         for workload in chosen:
             print('%4.0f s  %s: %s' % (time.time() - began, workload.name, workload.title), flush=True)
             figures['workloads'].append(bench.run(workload))

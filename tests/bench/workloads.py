@@ -15,9 +15,10 @@ RESNET50 = ['--arch', 'resnet50', '--stem', 'imagenet', '--size', '224']
 class Setting:
     """What the command line of run.py and this machine give to all workloads."""
 
-    def __init__(self, folder, threads, pythons, onnx_pythons, view_pythons, data, script, temporary):
+    def __init__(self, folder, threads, pythons, onnx_pythons, view_pythons, knn_pythons, data, script, temporary):
         self.folder, self.threads, self.data, self.script, self.temporary = folder, threads, data, script, temporary
         self.pythons, self.onnx_pythons, self.view_pythons = pythons, onnx_pythons, view_pythons
+        self.knn_pythons = knn_pythons  # by module
 
     def ours(self, program, arguments, name='sslcv'):
         command = [os.path.join(self.folder, program), '--serve'] + arguments
@@ -153,6 +154,21 @@ def loss(name, *rivals):
     return make
 
 
+def knn(s):
+    """Two ways to ask scikit-learn for the same neighbours; faiss with OpenBLAS's threads waiting actively or not."""
+    peers = []
+    for module, ways in ('sklearn', ('sklearn-cosine', 'sklearn-euclidean')), ('faiss', ('faiss',)):
+        for python in s.knn_pythons.get(module, []):
+            group = '%s %s' % ('scikit-learn' if module == 'sklearn' else module, python.version)
+            for way in ways:
+                arguments = ['--way', way, '--threads', str(s.threads)]
+                name = group + (', ' + way.split('-')[1] if len(ways) > 1 else '')
+                peers.append(s.peer(python, 'knn_peers.py', arguments, name, group))
+                if way != 'sklearn-cosine':
+                    peers.append(s.peer(python, 'knn_peers.py', arguments, name + ', BLAS rests', group, RESTING_BLAS))
+    return [s.ours('knn', [])], peers
+
+
 def available_bytes():
     with open('/proc/meminfo') as file:
         return next(1024 * int(line.split()[1]) for line in file if line.startswith('MemAvailable:'))
@@ -196,6 +212,7 @@ WORKLOADS = [
              budget(RESNET50, 8)),
     Workload('linear', 'Is the time of a step linear? ResNet-18/CIFAR, f32', 'linear', linear),
     Workload('first-step', 'Time to the first step, f32', 'first-step', first_step),
+    Workload('knn', 'k-NN of 10,000 against 50,000 features of 512, k = 200', 'knn', knn),
     Workload('nt-xent', 'NT-Xent, 2 views of 512 x 128', 'loss', loss('nt-xent', ''), 'losses'),
     Workload('moco', 'InfoNCE, 256 x 128, queue of 65,536 (MoCo)', 'loss', loss('moco', 'cat logsumexp'), 'losses'),
     Workload('nce', 'NCE, 256 x 128, 4,096 of a bank of 50,000 (InstDisc)', 'loss',
