@@ -176,11 +176,12 @@ SSLCV_API sslcv_status sslcv_backbone_get_stage(const sslcv_backbone *backbone, 
 
 /**
  * Freeze the first stages: their parameters and running statistics do not change, their batch norm runs in evaluation
- * mode, no gradient or memory for it is spent on them.
+ * mode, no gradient is computed and its memory is given back: it reads as zeros and cannot be set.
  *
  * @param backbone   Not NULL.
  * @param num_stages 0: none; 1: the stem; 2: and layer1; ... all of them: a fixed feature extractor.
- * @return SSLCV_OK; SSLCV_ERR_STATE (a trainer that uses it has begun).
+ * @return SSLCV_OK; SSLCV_ERR_STATE (a trainer that uses it has begun; a clone may be frozen otherwise);
+ *         SSLCV_ERR_OUT_OF_MEMORY (memory for gradients of what is thawed; nothing is).
  * @threads One thread at a time per backbone.
  * @since   0.1
  */

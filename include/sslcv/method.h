@@ -10,7 +10,8 @@
  *     sslcv_trainer_run(trainer, 0);
  *
  * Names: "simclr", "moco-v1", "moco-v2", "byol", "simsiam", "swav", "barlow-twins", "vicreg", "dino", "cpc",
- * "cpc-v2", "cmc", "pirl", "deepcluster", "deepcluster-v2", "supervised".
+ * "cpc-v2", "cmc", "pirl", "deepcluster", "deepcluster-v2", "supervised"; and "finetune", which goes on from one of
+ * these: a classifier on options.backbones[0].
  * docs/methods/ has a page for each: what it is, its branches, its settings and where their defaults come from.
  */
 #ifndef SSLCV_METHOD_H
@@ -25,8 +26,8 @@ extern "C" {
 typedef struct sslcv_method_options {
     size_t                 struct_size;
     sslcv_dataset         *dataset;         /* kept alive; NULL: only sslcv_trainer_step_views(), and settings must then
-                                               have steps_per_epoch and, for "supervised", classes, for "cmc" and
-                                               "pirl" bank_size */
+                                               have steps_per_epoch and, for "supervised" and "finetune", classes, for
+                                               "cmc" and "pirl" bank_size */
     sslcv_backbone *const *backbones;       /* to be trained or fine-tuned; NULL (default): made as the preset says */
     int64_t                num_backbones;   /* 0 (default), or as many as the method has encoders: 1;
                                                "cmc": one for each view, in their order, 2 .. 8 */

@@ -300,6 +300,35 @@ SSLCV_API sslcv_status sslcv_probe_watch(sslcv_probe *probe, sslcv_trainer *trai
                                          const sslcv_embed_options *train, const sslcv_embed_options *test,
                                          int64_t epochs);
 
+/* ---- classifiers that are trained ---- */
+
+/**
+ * Judge a network that ends in a classifier: embed, and take the features for scores.
+ *
+ * @param test    Labelled; one row of scores a sample, one score a class: a branch of one view, the backbone, and heads
+ *                of which the last is the classifier.
+ * @param metrics In: struct_size. Out: the rest.
+ * @return As sslcv_embed(); SSLCV_ERR_LIMIT (no label); SSLCV_ERR_INVALID_ARGUMENT (also: a label that has no score).
+ * @threads Several at once.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_classifier_evaluate(const sslcv_embed_options *test, sslcv_metrics *metrics);
+
+/**
+ * Judge during training: a hook that calls sslcv_classifier_evaluate() at the end of epochs and publishes NAME.top1,
+ * NAME.top5 and NAME.mean_per_class as metrics of the trainer, for curves and for sslcv_trainer_keep_best().
+ *
+ * @param trainer Not NULL.
+ * @param name    For the metrics, e.g. "val"; 1 .. 40 bytes; copied.
+ * @param test    As in evaluate(); copied with its branches, their handles kept alive.
+ * @param epochs  After every so many, 1 .. 2^31 - 1.
+ * @return As sslcv_probe_watch().
+ * @threads One thread at a time per trainer.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_classifier_watch(sslcv_trainer *trainer, const char *name, const sslcv_embed_options *test,
+                                              int64_t epochs);
+
 /* ---- figures ---- */
 
 /**

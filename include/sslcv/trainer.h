@@ -159,7 +159,7 @@ typedef struct sslcv_memory {
                                 memory of their gradients */
     int64_t losses;      /* what they remember, and their working memory */
     int64_t activations; /* of all passes, with what is kept for backward */
-    int64_t scratch;     /* of all passes, and the trainer's own */
+    int64_t scratch;     /* of all passes, and the trainer's own, with what sslcv_trainer_keep_best() keeps */
     int64_t loader;      /* prefetched batches */
     int64_t total;       /* the sum */
     int64_t micro_batch; /* chosen: images a pass at most; the batch's: all in one */
@@ -345,6 +345,35 @@ SSLCV_API sslcv_status sslcv_trainer_run(sslcv_trainer *trainer, int64_t max_ste
  * @since   0.1 (DeepCluster)
  */
 SSLCV_API sslcv_status sslcv_trainer_set_labels(sslcv_trainer *trainer, const int64_t *labels, int64_t count);
+
+/**
+ * Early choice: keep a copy of the networks as they are at the end of the epoch with the best metric so far. It is
+ * looked at after all hooks of SSLCV_EVENT_EPOCH_END, and only where it is new. Of equals the first is kept; NaN never
+ * is. Checkpoints hold the copy ("best."), so a trainer that loads one must have asked for it too.
+ *
+ * @param trainer  Not NULL.
+ * @param metric   One of sslcv_trainer_get_metric(), such as "val.top1" of sslcv_classifier_watch(); copied. An epoch
+ *                 without it is none of those to choose from.
+ * @param smallest 0: the largest is best; 1: the smallest.
+ * @return SSLCV_OK; SSLCV_ERR_STATE (the composition is fixed; or inside a hook).
+ * @threads One thread at a time per trainer.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_trainer_keep_best(sslcv_trainer *trainer, const char *metric, int32_t smallest);
+
+/**
+ * Give the networks the weights and running statistics that were kept. Momentum copies, losses and the optimizer stay
+ * as they are.
+ *
+ * @param trainer Not NULL.
+ * @param value   Out: the metric of that epoch; may be NULL.
+ * @param epoch   Out: the epoch, from 0; may be NULL.
+ * @return SSLCV_OK; SSLCV_ERR_STATE (nothing kept: not asked for, or no epoch has ended with that metric; or inside a
+ *         hook); SSLCV_ERR_OUT_OF_MEMORY (some networks may have theirs already; call again).
+ * @threads As step().
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_trainer_take_best(sslcv_trainer *trainer, double *value, int64_t *epoch);
 
 /* ---- look ---- */
 

@@ -10,8 +10,8 @@
  * so a tap that lies in the padding throughout costs nothing: on maps of one pixel eight of nine. Sums of a chunk of
  * images begin at zero and are added to those of the chunks before: a single chain over all of them rounds worse.
  *
- *     squares   a block of input channels with two of output channels, all taps: a thread's piece of work; where there
- *               are fewer than threads could share, each thread has a part of the images instead, with sums of its own
+ *     squares   a block of input channels with two of output channels, all taps: a thread's piece of work; where they are
+ *               few and don't come out even, each thread has a part of the images instead, with sums of its own
  *     scratchpad   | sums of part 0 | sums of part 1 | ...   with one part none: sums go to diff_weights
  */
 #include "core/checked.h"
@@ -171,10 +171,11 @@ static void choose_blocking(small_op *s)
 {
     const sslcv__conv_shape *shape = &s->shape;
     const int64_t floats = s->block * (shape->in_height * shape->in_width + 2 * s->out_height * s->out_width);
-    const int64_t chunk = CHUNK_BYTES / (floats * (int64_t)sizeof(float));
+    const int64_t chunk = CHUNK_BYTES / (floats * (int64_t)sizeof(float)), squares = s->in_blocks * s->pairs;
 
     s->chunk = chunk < MIN_CHUNK ? MIN_CHUNK : smaller(chunk, MAX_CHUNK);
-    s->parts = s->in_blocks * s->pairs >= SQUARES_PER_THREAD * s->threads ? 1 : smaller(s->threads, shape->batch);
+    s->parts =
+        squares % s->threads == 0 || squares >= SQUARES_PER_THREAD * s->threads ? 1 : smaller(s->threads, shape->batch);
 }
 
 static sslcv_status set_layouts(sslcv_context *context, small_op *s)

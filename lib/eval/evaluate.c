@@ -1,4 +1,4 @@
-/* sslcv_probe_evaluate(): embed, fit, score, judge. */
+/* sslcv_probe_evaluate(): embed, fit, score, judge; sslcv_classifier_evaluate(): embed, judge. */
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/options.h"
@@ -161,5 +161,23 @@ sslcv_status sslcv_probe_evaluate(sslcv_probe *probe, const sslcv_embed_options 
 end:
     free_set(context, &train_set);
     free_set(context, &test_set);
+    return status;
+}
+
+sslcv_status sslcv_classifier_evaluate(const sslcv_embed_options *test, sslcv_metrics *metrics)
+{
+    sslcv_metrics full = {.struct_size = sizeof full};
+    sslcv_embed_options read;
+    sslcv_context *context = NULL;
+    labelled_set set = {.values = NULL};
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__struct_check("metrics", metrics, sizeof full));
+    SSLCV__TRY(sslcv__embed_read(test, "test", &read, &context));
+    SSLCV__TRY(embed_set(context, &read, "test", &set));
+    SSLCV__TRY(sslcv__metrics_compute(context, &set.features, set.labels, &full, NULL));
+    SSLCV__TRY(sslcv__struct_fill("metrics", metrics, sizeof full, &full, sizeof full));
+end:
+    if (context) free_set(context, &set);
     return status;
 }

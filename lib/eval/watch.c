@@ -1,4 +1,4 @@
-/* sslcv_probe_watch(): a hook, made of public calls only, that evaluates at the end of epochs. */
+/* sslcv_probe_watch(), sslcv_classifier_watch(): a hook, made of public calls only, that evaluates after epochs. */
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/options.h"
@@ -19,7 +19,7 @@ typedef struct embed_copy {
 
 typedef struct watch {
     sslcv_context *context;
-    sslcv_probe *probe;
+    sslcv_probe *probe; /* NULL: a classifier's own scores are judged, and there is no train */
     embed_copy train;
     embed_copy test;
     char name[NAME_BYTES + 1];
@@ -130,21 +130,19 @@ static int32_t call_watch(void *user, sslcv_trainer *trainer, const sslcv_progre
 {
     const watch *w = user;
     sslcv_metrics metrics = {.struct_size = sizeof metrics};
-    sslcv_status status = sslcv_probe_evaluate(w->probe, &w->train.options, &w->test.options, &metrics);
+    sslcv_status status = w->probe ? sslcv_probe_evaluate(w->probe, &w->train.options, &w->test.options, &metrics)
+                                   : sslcv_classifier_evaluate(&w->test.options, &metrics);
 
     (void)progress;
     if (status == SSLCV_OK) status = publish(w, trainer, &metrics);
     return status != SSLCV_OK;
 }
 
-static sslcv_status check_arguments(const sslcv_probe *probe, const sslcv_trainer *trainer, const char *name,
-                                    int64_t epochs)
+static sslcv_status check_arguments(const sslcv_trainer *trainer, const char *name, int64_t epochs)
 {
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__check(probe, SSLCV__PROBE, "probe"));
     SSLCV__TRY(sslcv__check(trainer, SSLCV__TRAINER, "trainer"));
-    SSLCV__TRY(sslcv__check_context(trainer, probe->object.context, "trainer"));
     if (!name) return sslcv__null("name");
     if (name[0] == 0 || strlen(name) > NAME_BYTES) {
         return sslcv__invalid("name has %zu bytes; must have 1 .. %d", strlen(name), NAME_BYTES);
@@ -156,23 +154,22 @@ end:
     return status;
 }
 
-sslcv_status sslcv_probe_watch(sslcv_probe *probe, sslcv_trainer *trainer, const char *name,
-                               const sslcv_embed_options *train, const sslcv_embed_options *test, int64_t epochs)
+/* probe and train: both or neither. */
+static sslcv_status watch_trainer(sslcv_context *context, sslcv_probe *probe, sslcv_trainer *trainer, const char *name,
+                                  const sslcv_embed_options *train, const sslcv_embed_options *test, int64_t epochs)
 {
-    sslcv_context *context;
     sslcv_hook hook;
     watch *w = NULL;
-    sslcv_status status = check_arguments(probe, trainer, name, epochs);
+    sslcv_status status = sslcv__alloc_array(context, 1, sizeof *w, (void **)&w);
 
-    if (status != SSLCV_OK) return status;
-    context = probe->object.context;
-    status = sslcv__alloc_array(context, 1, sizeof *w, (void **)&w);
     if (status != SSLCV_OK) return status;
     w->context = context;
     sslcv__retain(context);
-    sslcv__retain(w->probe = probe);
     memcpy(w->name, name, strlen(name) + 1);
-    SSLCV__TRY(copy_embed(context, train, "train", &w->train));
+    if (probe) {
+        sslcv__retain(w->probe = probe);
+        SSLCV__TRY(copy_embed(context, train, "train", &w->train));
+    }
     SSLCV__TRY(copy_embed(context, test, "test", &w->test));
     SSLCV__TRY(sslcv_hook_init(&hook, sizeof hook));
     hook.user = w;
@@ -183,5 +180,30 @@ sslcv_status sslcv_probe_watch(sslcv_probe *probe, sslcv_trainer *trainer, const
     SSLCV__TRY(sslcv_trainer_add_hook(trainer, &hook));
 end:
     if (status != SSLCV_OK) destroy_watch(w);
+    return status;
+}
+
+sslcv_status sslcv_probe_watch(sslcv_probe *probe, sslcv_trainer *trainer, const char *name,
+                               const sslcv_embed_options *train, const sslcv_embed_options *test, int64_t epochs)
+{
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__check(probe, SSLCV__PROBE, "probe"));
+    SSLCV__TRY(check_arguments(trainer, name, epochs));
+    SSLCV__TRY(sslcv__check_context(trainer, probe->object.context, "trainer"));
+    SSLCV__TRY(watch_trainer(probe->object.context, probe, trainer, name, train, test, epochs));
+end:
+    return status;
+}
+
+sslcv_status sslcv_classifier_watch(sslcv_trainer *trainer, const char *name, const sslcv_embed_options *test,
+                                    int64_t epochs)
+{
+    sslcv_status status;
+
+    SSLCV__TRY(check_arguments(trainer, name, epochs));
+    SSLCV__TRY(watch_trainer(((const sslcv__object *)(const void *)trainer)->context, NULL, trainer, name, NULL, test,
+                             epochs));
+end:
     return status;
 }

@@ -10,7 +10,8 @@ static const sslcv__method *const methods[] = {
     &sslcv__method_simclr,  &sslcv__method_moco_v1,     &sslcv__method_moco_v2,        &sslcv__method_byol,
     &sslcv__method_simsiam, &sslcv__method_swav,        &sslcv__method_barlow_twins,   &sslcv__method_vicreg,
     &sslcv__method_dino,    &sslcv__method_cpc,         &sslcv__method_cpc_v2,         &sslcv__method_cmc,
-    &sslcv__method_pirl,    &sslcv__method_deepcluster, &sslcv__method_deepcluster_v2, &sslcv__method_supervised};
+    &sslcv__method_pirl,    &sslcv__method_deepcluster, &sslcv__method_deepcluster_v2, &sslcv__method_supervised,
+    &sslcv__method_finetune};
 static const char *const presets[SSLCV__NUM_PRESETS] = {"cifar", "imagenet"};
 enum { NUM_METHODS = sizeof methods / sizeof methods[0] };
 

@@ -5,6 +5,7 @@
  *     settings.c  "name=value" texts against a table
  *     parts.c     what recipes share: networks, optimizer, schedules, the trainer
  *     bank.c      the bank loss of CMC and PIRL
+ *     classifier.c  what recipes that learn from labels share
  *     simclr.c    one recipe a file ...
  *     deepcluster_labels.c  the hook of "deepcluster"
  */
@@ -63,6 +64,7 @@ extern const sslcv__method sslcv__method_pirl;
 extern const sslcv__method sslcv__method_deepcluster;
 extern const sslcv__method sslcv__method_deepcluster_v2;
 extern const sslcv__method sslcv__method_supervised;
+extern const sslcv__method sslcv__method_finetune;
 
 /* ---- settings.c ---- */
 
@@ -85,6 +87,12 @@ sslcv_status sslcv__settings_word(const sslcv__settings *settings, const char *n
                                   int32_t *value);
 /** SSLCV_ERR_INVALID_ARGUMENT when the host has set one of names (ended by NULL); why: "the backbone is given". */
 sslcv_status sslcv__settings_refuse(const sslcv__settings *settings, const char *const *names, const char *why);
+
+/** 1: the host has set it; else 0. */
+int sslcv__settings_given(const sslcv__settings *settings, const char *name);
+/** The host's settings, and where it has set nothing those of a text of the recipe's own, which count as not given. */
+sslcv_status sslcv__settings_under(const sslcv__method *method, const sslcv__settings *host, const char *text,
+                                   sslcv__settings *settings);
 
 /* ---- parts.c ---- */
 
@@ -184,6 +192,18 @@ sslcv_status sslcv__recipe_branch(sslcv__recipe *recipe, int64_t first_view, int
 
 /** The trainer, one branch of the first views through backbone and first head, and the loss on that. */
 sslcv_status sslcv__recipe_finish(sslcv__recipe *recipe, int64_t num_views, int32_t grouping);
+
+/* ---- classifier.c ---- */
+
+/**
+ * "classes" as set, or as the data set has.
+ *
+ * @return SSLCV_ERR_LIMIT (no labels, or fewer classes than the data set has); SSLCV_ERR_INVALID_ARGUMENT (below 2).
+ */
+sslcv_status sslcv__recipe_classes(const sslcv__recipe *recipe, int64_t *classes);
+
+/** heads[0]: one linear layer behind the features. init_std: as in sslcv_mlp_options. */
+sslcv_status sslcv__recipe_classifier(sslcv__recipe *recipe, int64_t classes, double init_std);
 
 /* ---- bank.c ---- */
 

@@ -86,6 +86,26 @@ sslcv_status sslcv__settings_read(const sslcv__method *method, int32_t preset, c
     return status;
 }
 
+int sslcv__settings_given(const sslcv__settings *settings, const char *name)
+{
+    const int64_t i = find(settings, name, strlen(name));
+
+    return i >= 0 && settings->values[i].given;
+}
+
+sslcv_status sslcv__settings_under(const sslcv__method *method, const sslcv__settings *host, const char *text,
+                                   sslcv__settings *settings)
+{
+    sslcv_status status = sslcv__settings_read(method, host->preset, text, settings);
+    int64_t i;
+
+    for (i = 0; i < settings->count && status == SSLCV_OK; i++) {
+        settings->values[i].given = 0;
+        if (host->values[i].given) settings->values[i] = host->values[i];
+    }
+    return status;
+}
+
 /* ---- numbers ---- */
 
 typedef struct cursor {

@@ -21,46 +21,6 @@ static const sslcv__setting settings_table[] = {
     {"classes", {"0", "0"}, "0: as the data set has"},
     SSLCV__SETTINGS_COMMON("resnet18", "resnet50")};
 
-static sslcv_status choose_classes(const sslcv__recipe *recipe, int64_t *classes)
-{
-    const sslcv_method_options *options = recipe->options;
-    sslcv_dataset_info info;
-    sslcv_status status;
-
-    SSLCV__TRY(sslcv__settings_integer(recipe->settings, "classes", 0, INT32_MAX, classes));
-    info.struct_size = sizeof info;
-    info.num_classes = 0;
-    if (options->dataset) SSLCV__TRY(sslcv_dataset_get_info(options->dataset, &info));
-    if (options->dataset && info.num_classes == 0) {
-        return sslcv__fail(SSLCV_ERR_LIMIT, "the data set has no labels; \"supervised\" learns from them");
-    }
-    if (*classes == 0) *classes = info.num_classes;
-    if (*classes < 2) {
-        return sslcv__invalid("supervised.classes is %lld; must be >= 2%s", (long long)*classes,
-                              options->dataset ? "" : ", and be given without a data set");
-    }
-    if (*classes < info.num_classes) {
-        return sslcv__fail(SSLCV_ERR_LIMIT, "supervised.classes is %lld; the data set has %lld", (long long)*classes,
-                           (long long)info.num_classes);
-    }
-end:
-    return status;
-}
-
-static sslcv_status make_classifier(sslcv__recipe *recipe, int64_t classes)
-{
-    sslcv_mlp_options o;
-    sslcv_status status;
-
-    SSLCV__TRY(sslcv_mlp_options_init(&o, sizeof o));
-    o.num_layers = 1;
-    o.in_dim = recipe->feature_dim;
-    o.out_dim = classes;
-    SSLCV__TRY(sslcv__recipe_mlp(recipe, &o, 0));
-end:
-    return status;
-}
-
 static sslcv_status make_optimizer(sslcv__recipe *recipe)
 {
     const int32_t kind = recipe->is_cifar ? SSLCV_SCHEDULE_COSINE : SSLCV_SCHEDULE_STEPS;
@@ -85,12 +45,12 @@ static sslcv_status compose(sslcv__recipe *recipe)
     int64_t classes;
     sslcv_status status;
 
-    SSLCV__TRY(choose_classes(recipe, &classes));
+    SSLCV__TRY(sslcv__recipe_classes(recipe, &classes));
     SSLCV__TRY(sslcv_loss_create_cross_entropy(recipe->context, NULL, &recipe->loss));
     SSLCV__TRY(make_optimizer(recipe));
     SSLCV__TRY(sslcv__recipe_augment(recipe, "finetune-cifar", "finetune"));
     SSLCV__TRY(sslcv__recipe_backbone(recipe, 0));
-    SSLCV__TRY(make_classifier(recipe, classes));
+    SSLCV__TRY(sslcv__recipe_classifier(recipe, classes, 0.0));
     SSLCV__TRY(sslcv__recipe_finish(recipe, 1, SSLCV_GROUPING_JOINED));
 end:
     return status;

@@ -181,7 +181,7 @@ sslcv_status sslcv_backbone_clone(const sslcv_backbone *backbone, sslcv_backbone
     if (!copy) return sslcv__null("copy");
     status = sslcv_backbone_create(backbone->object.context, &backbone->options, &made);
     if (status != SSLCV_OK) return status;
-    sslcv__net_copy_values(&made->net, &backbone->net);
+    sslcv__net_copy_values(&made->net, &backbone->net); /* into a new one nothing is thawed, so nothing can fail */
     *copy = made;
     return SSLCV_OK;
 }
@@ -275,14 +275,8 @@ sslcv_status sslcv__backbone_find_stage(const sslcv_backbone *backbone, const ch
 
 /* ---- freezing ---- */
 
-static void set_frozen(sslcv__variable *variable, int32_t frozen)
-{
-    if (variable && variable->gradient) variable->frozen = frozen;
-}
-
 sslcv_status sslcv_backbone_freeze(sslcv_backbone *backbone, int32_t num_stages)
 {
-    int32_t old, i;
     const sslcv_status status = sslcv__check(backbone, SSLCV__BACKBONE, "backbone");
 
     if (status != SSLCV_OK) return status;
@@ -292,19 +286,7 @@ sslcv_status sslcv_backbone_freeze(sslcv_backbone *backbone, int32_t num_stages)
     if (backbone->fixed) {
         return sslcv__fail(SSLCV_ERR_STATE, "a trainer that uses the backbone has begun; freeze before its first step");
     }
-    old = backbone->net.frozen_stages;
-    for (i = 0; i < backbone->net.num_nodes; i++) {
-        const sslcv__node *node = &backbone->net.nodes[i];
-
-        /* Only what changes: tensors frozen by name elsewhere stay so. */
-        if (node->stage >= (old < num_stages ? old : num_stages) &&
-            node->stage < (old > num_stages ? old : num_stages)) {
-            set_frozen(node->weight, num_stages > old);
-            set_frozen(node->bias, num_stages > old);
-        }
-    }
-    backbone->net.frozen_stages = num_stages;
-    return SSLCV_OK;
+    return sslcv__net_freeze(&backbone->net, num_stages);
 }
 
 /* ---- passes ---- */

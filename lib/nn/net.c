@@ -285,10 +285,53 @@ int64_t sslcv__net_num_parameters(const sslcv__net *net)
     return sum;
 }
 
+/* Tensors frozen by name elsewhere stay so: only the stages between old and new change. */
+static int lies_between(const sslcv__net *net, const sslcv__node *node, int32_t num_stages)
+{
+    const int32_t old = net->frozen_stages;
+
+    return node->stage >= (old < num_stages ? old : num_stages) && node->stage < (old > num_stages ? old : num_stages);
+}
+
+static void set_frozen(sslcv__net *net, sslcv__variable *variable, int32_t frozen)
+{
+    if (!variable || !(variable->role & SSLCV_ROLE_PARAMETERS)) return;
+    variable->frozen = frozen;
+    if (frozen) sslcv__variable_drop_gradient(net->context, variable);
+}
+
+sslcv_status sslcv__net_freeze(sslcv__net *net, int32_t num_stages)
+{
+    const int32_t frozen = num_stages > net->frozen_stages;
+    sslcv_status status = SSLCV_OK;
+    int32_t i;
+
+    for (i = 0; i < net->num_nodes && !frozen; i++) {
+        const sslcv__node *node = &net->nodes[i];
+
+        if (!lies_between(net, node, num_stages)) continue;
+        if (node->weight) SSLCV__TRY(sslcv__variable_make_gradient(net->context, node->weight));
+        if (node->bias) SSLCV__TRY(sslcv__variable_make_gradient(net->context, node->bias));
+    }
+    for (i = 0; i < net->num_nodes; i++) {
+        const sslcv__node *node = &net->nodes[i];
+
+        if (!lies_between(net, node, num_stages)) continue;
+        set_frozen(net, node->weight, frozen);
+        set_frozen(net, node->bias, frozen);
+    }
+    net->freezes += num_stages != net->frozen_stages;
+    net->frozen_stages = num_stages;
+end:
+    return status;
+}
+
 sslcv_status sslcv__net_copy_values(sslcv__net *to, const sslcv__net *from)
 {
+    const sslcv_status status = sslcv__net_freeze(to, from->frozen_stages);
     int64_t i;
 
+    if (status != SSLCV_OK) return status;
     for (i = 0; i < from->variables.count; i++) {
         const sslcv__variable *source = from->variables.items[i];
         sslcv__variable *target = to->variables.items[i];
@@ -297,6 +340,5 @@ sslcv_status sslcv__net_copy_values(sslcv__net *to, const sslcv__net *from)
         sslcv__variable_changed(target);
         target->frozen = source->frozen;
     }
-    to->frozen_stages = from->frozen_stages;
     return SSLCV_OK;
 }

@@ -75,9 +75,10 @@ typedef struct sslcv__net {
     int32_t capacity;
     int32_t rows;  /* 1: takes rows, 0: images */
     int32_t stage; /* that the next node belongs to */
-    int32_t frozen_stages;
+    int32_t frozen_stages; /* set by sslcv__net_freeze() */
     int32_t by_patches; /* 1: what it does with rows depends on their P */
     double norm_epsilon, norm_momentum;
+    int64_t freezes; /* how often that has changed: plans made before hold addresses that are gone */
 } sslcv__net;
 
 /** An empty graph whose node 0 is the input. */
@@ -138,6 +139,12 @@ sslcv_status sslcv__net_fill(sslcv__net *net, sslcv__variable *variable, float v
 int64_t sslcv__net_num_parameters(const sslcv__net *net); /* scalars */
 
 /** Copy all values from a network of the same structure. */
+/**
+ * Let the first stages rest: parameters frozen, and their gradients' memory given back; those that no longer rest get it
+ * again. SSLCV_ERR_OUT_OF_MEMORY: nothing is thawed.
+ */
+sslcv_status sslcv__net_freeze(sslcv__net *net, int32_t num_stages);
+
 sslcv_status sslcv__net_copy_values(sslcv__net *to, const sslcv__net *from);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* ---- keys ---- */
 
-/* FNV-1a over all that freezing can change. */
+/* FNV-1a over all that freezing can change, addresses of gradients too. */
 static uint64_t frozen_digest(const sslcv__net *net)
 {
     uint64_t digest = 14695981039346656037u;
@@ -20,7 +20,8 @@ static uint64_t frozen_digest(const sslcv__net *net)
     for (i = 0; i < net->variables.count; i++) {
         digest = (digest ^ (uint64_t)net->variables.items[i]->frozen) * 1099511628211u;
     }
-    return (digest ^ (uint64_t)net->frozen_stages) * 1099511628211u;
+    digest = (digest ^ (uint64_t)net->frozen_stages) * 1099511628211u;
+    return (digest ^ (uint64_t)net->freezes) * 1099511628211u;
 }
 
 /* Does any batch norm up to last_node take statistics of its batch? */

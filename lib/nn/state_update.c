@@ -118,6 +118,7 @@ sslcv_status sslcv__state_update_stage(sslcv__state_update *update, int64_t inde
     sslcv_status status;
 
     SSLCV__TRY(sslcv__variable_memory(variable, part, &memory));
+    if (!memory) return sslcv__variable_rests(variable);
     SSLCV__TRY(sslcv__tensor_check_shape(values, entry->name, variable->ndim, variable->shape));
     SSLCV__TRY(append(update, variable, part));
     memory = update->items[update->count - 1].stored;

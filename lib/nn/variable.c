@@ -68,6 +68,19 @@ static sslcv_status set_shape(sslcv__variable *variable, int32_t ndim, const int
     return SSLCV_OK;
 }
 
+sslcv_status sslcv__variable_make_gradient(sslcv_context *context, sslcv__variable *variable)
+{
+    if (variable->gradient || !(variable->role & SSLCV_ROLE_PARAMETERS)) return SSLCV_OK;
+    return sslcv__alloc_array(context, variable->stored_bytes, 1, (void **)&variable->gradient);
+}
+
+void sslcv__variable_drop_gradient(sslcv_context *context, sslcv__variable *variable)
+{
+    sslcv__free(context, variable->gradient);
+    variable->gradient = NULL;
+    variable->has_gradient = 0;
+}
+
 /** Memory of zeros for value and gradient. */
 static sslcv_status set_memory(sslcv_context *context, sslcv__variable *variable, const sslcv__layout *layout)
 {
@@ -78,9 +91,7 @@ static sslcv_status set_memory(sslcv_context *context, sslcv__variable *variable
         variable->stored_bytes = sslcv__layout_bytes(layout);
     }
     SSLCV__TRY(sslcv__alloc_array(context, variable->stored_bytes, 1, &variable->value));
-    if (variable->role & SSLCV_ROLE_PARAMETERS) {
-        SSLCV__TRY(sslcv__alloc_array(context, variable->stored_bytes, 1, (void **)&variable->gradient));
-    }
+    status = sslcv__variable_make_gradient(context, variable);
 end:
     return status;
 }
@@ -173,11 +184,16 @@ sslcv_status sslcv__variable_memory(const sslcv__variable *variable, int32_t par
     if (part != SSLCV_STATE_VALUE && part != SSLCV_STATE_GRADIENT) {
         return sslcv__invalid("part is %d; must be SSLCV_STATE_VALUE (0) or SSLCV_STATE_GRADIENT (1)", (int)part);
     }
-    if (part == SSLCV_STATE_GRADIENT && !variable->gradient) {
+    if (part == SSLCV_STATE_GRADIENT && !(variable->role & SSLCV_ROLE_PARAMETERS)) {
         return sslcv__invalid("%s is a buffer and has no gradient", variable->name);
     }
     *stored = part == SSLCV_STATE_VALUE ? variable->value : variable->gradient;
     return SSLCV_OK;
+}
+
+sslcv_status sslcv__variable_rests(const sslcv__variable *variable)
+{
+    return sslcv__fail(SSLCV_ERR_STATE, "%s is frozen with its stage and has no memory for a gradient", variable->name);
 }
 
 sslcv_status sslcv__variable_read(sslcv_context *context, const sslcv__variable *variable, int32_t part, void *dense)
@@ -198,6 +214,7 @@ sslcv_status sslcv__variable_write(sslcv_context *context, sslcv__variable *vari
     void *stored = NULL;
     sslcv_status status = sslcv__variable_memory(variable, part, &stored);
 
+    if (status == SSLCV_OK && !stored) status = sslcv__variable_rests(variable);
     if (status == SSLCV_OK) status = sslcv__variable_pack(context, variable, dense, stored);
     if (status == SSLCV_OK && part == SSLCV_STATE_GRADIENT) variable->has_gradient = 1;
     if (part == SSLCV_STATE_VALUE) sslcv__variable_changed(variable);

@@ -23,7 +23,7 @@ typedef struct sslcv__variable {
     int64_t        stored_bytes;          /* of value, and of gradient, as they lie in memory */
     sslcv__layout *layout;                /* NULL: plain */
     void          *value;
-    float         *gradient;              /* NULL: not a parameter */
+    float         *gradient;              /* NULL: not a parameter, or one that rests without memory for it */
     int32_t        has_gradient;          /* 0: gradient holds nothing yet; the next writer overwrites it */
     int32_t        reserved;
     uint64_t       version;               /* sslcv__variable_changed() */
@@ -69,10 +69,17 @@ sslcv__variable *sslcv__variables_find(const sslcv__variables *set, const char *
 sslcv_status sslcv__variable_read(sslcv_context *context, const sslcv__variable *variable, int32_t part, void *dense);
 sslcv_status sslcv__variable_write(sslcv_context *context, sslcv__variable *variable, int32_t part, const void *dense);
 
+/** Memory for a parameter's gradient, where it has none; and back again. Plans bind its address. */
+sslcv_status sslcv__variable_make_gradient(sslcv_context *context, sslcv__variable *variable);
+void         sslcv__variable_drop_gradient(sslcv_context *context, sslcv__variable *variable);
+
 /* The steps of these two, for those who need memory of their own between them. */
 int64_t sslcv__variable_dense_bytes(const sslcv__variable *variable);
-/** Where a part lies. SSLCV_ERR_INVALID_ARGUMENT: no such part, or the gradient of a buffer. */
+/** Where a part lies; NULL: a gradient without memory. SSLCV_ERR_INVALID_ARGUMENT: no such part, or the gradient of a
+    buffer. */
 sslcv_status sslcv__variable_memory(const sslcv__variable *variable, int32_t part, void **stored);
+/** SSLCV_ERR_STATE, for those who would write to a gradient without memory. */
+sslcv_status sslcv__variable_rests(const sslcv__variable *variable);
 /** From stored_bytes as they lie in memory to the plain form, and back. */
 sslcv_status sslcv__variable_unpack(sslcv_context *context, const sslcv__variable *variable, const void *stored,
                                     void *dense);

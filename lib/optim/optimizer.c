@@ -340,8 +340,9 @@ static int64_t cut(int64_t tensor, int64_t floats, sslcv__optimizer_chunk *chunk
     return count;
 }
 
+/* takes_resting: also tensors of frozen stages, which a host may thaw. */
 static sslcv_status add_group(sslcv_optimizer *optimizer, sslcv_state *state, int32_t roles,
-                              const sslcv_optimizer_group *options)
+                              const sslcv_optimizer_group *options, int takes_resting)
 {
     const sslcv_optimizer_options *o = &optimizer->options;
     sslcv__optimizer_group group = {.options = *options};
@@ -356,6 +357,7 @@ static sslcv_status add_group(sslcv_optimizer *optimizer, sslcv_state *state, in
             .name = item->name, .variable = item->variable, .resets = item->variable->resets};
 
         if (!(item->variable->role & roles) || holds(optimizer, item->variable, tensors)) continue;
+        if (!takes_resting && !item->variable->gradient) continue;
         tensor.group = optimizer->num_groups;
         tensor.count = floats_of(item->variable);
         tensor.decays = (item->variable->role & o->decay_roles) != 0;
@@ -376,10 +378,8 @@ end:
     return status;
 }
 
-sslcv_status sslcv_optimizer_add(sslcv_optimizer *optimizer, sslcv_state *state, int32_t roles,
-                                 const sslcv_optimizer_group *group)
+static sslcv_status check_add(sslcv_optimizer *optimizer, sslcv_state *state, int32_t roles)
 {
-    sslcv_optimizer_group g;
     sslcv_status status;
 
     SSLCV__TRY(sslcv__check(optimizer, SSLCV__OPTIMIZER, "optimizer"));
@@ -388,19 +388,33 @@ sslcv_status sslcv_optimizer_add(sslcv_optimizer *optimizer, sslcv_state *state,
     if (roles == 0 || (roles & ~SSLCV_ROLE_PARAMETERS)) {
         return sslcv__invalid("roles is %d; must be a sum of SSLCV_ROLE_WEIGHT, BIAS and NORM", roles);
     }
-    SSLCV__TRY(read_group(optimizer->options.kind, group, &g));
     if (*optimizer->step > 0) {
         return sslcv__fail(SSLCV_ERR_STATE, "the optimizer has made %lld steps; tensors can be added before the first",
                            (long long)*optimizer->step);
     }
-    SSLCV__TRY(add_group(optimizer, state, roles, &g));
+end:
+    return status;
+}
+
+sslcv_status sslcv_optimizer_add(sslcv_optimizer *optimizer, sslcv_state *state, int32_t roles,
+                                 const sslcv_optimizer_group *group)
+{
+    sslcv_optimizer_group g;
+    sslcv_status status;
+
+    SSLCV__TRY(check_add(optimizer, state, roles));
+    SSLCV__TRY(read_group(optimizer->options.kind, group, &g));
+    SSLCV__TRY(add_group(optimizer, state, roles, &g, 1));
 end:
     return status;
 }
 
 sslcv_status sslcv__optimizer_add_rest(sslcv_optimizer *optimizer, sslcv_state *state)
 {
-    return sslcv_optimizer_add(optimizer, state, SSLCV_ROLE_PARAMETERS, NULL);
+    const sslcv_status status = check_add(optimizer, state, SSLCV_ROLE_PARAMETERS);
+
+    if (status != SSLCV_OK) return status;
+    return add_group(optimizer, state, SSLCV_ROLE_PARAMETERS, &group_defaults, 0);
 }
 
 /* ---- its tensors ---- */

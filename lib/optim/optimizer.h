@@ -60,7 +60,8 @@ struct sslcv_optimizer {
     sslcv__optimizer_chunk *chunks;
 };
 
-/** Add the parameters of a state that no group holds yet, with the defaults. What trainers do before the first step. */
+/** Add the parameters of a state that no group holds yet, with the defaults, but those of frozen stages: what trainers do
+    before the first step, after which no stage is thawed. */
 sslcv_status sslcv__optimizer_add_rest(sslcv_optimizer *optimizer, sslcv_state *state);
 
 /** Bytes of momentum, second moments and counters. */

@@ -82,7 +82,7 @@ static void add_fixed(const sslcv_trainer *trainer, sslcv_memory *memory)
         if (sslcv_loss_get_info(trainer->losses.items[i].handle, &info) == SSLCV_OK) memory->losses += info.bytes;
     }
     if (trainer->loader) memory->loader = sslcv__loader_bytes(trainer->loader);
-    memory->scratch = trainer->statistics_bytes;
+    memory->scratch = trainer->statistics_bytes + sslcv__trainer_best_bytes(trainer);
 }
 
 static void finish(const sslcv_trainer *trainer, const sslcv__choice *choice, sslcv_memory *memory)

@@ -67,10 +67,7 @@ static void drop_gradients(sslcv_context *context, const sslcv_state *copy)
 {
     int64_t i;
 
-    for (i = 0; i < copy->count; i++) {
-        sslcv__free(context, copy->items[i].variable->gradient);
-        copy->items[i].variable->gradient = NULL;
-    }
+    for (i = 0; i < copy->count; i++) sslcv__variable_drop_gradient(context, copy->items[i].variable);
 }
 
 sslcv_status sslcv__copy_complete(sslcv_state *copy)
@@ -79,10 +76,7 @@ sslcv_status sslcv__copy_complete(sslcv_state *copy)
     int64_t i;
 
     for (i = 0; i < copy->count && status == SSLCV_OK; i++) {
-        sslcv__variable *v = copy->items[i].variable;
-
-        if (v->gradient || !(v->role & SSLCV_ROLE_PARAMETERS)) continue;
-        status = sslcv__alloc_array(copy->object.context, v->stored_bytes, 1, (void **)&v->gradient);
+        status = sslcv__variable_make_gradient(copy->object.context, copy->items[i].variable);
     }
     return status;
 }

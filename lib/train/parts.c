@@ -92,6 +92,7 @@ void sslcv__trainer_free_parts(sslcv_trainer *trainer)
             sslcv__release(all[k]->items[i].state);
             sslcv__release(all[k]->items[i].copy_state);
             sslcv__release(all[k]->items[i].copy);
+            sslcv__release(all[k]->items[i].kept);
         }
         sslcv__free(trainer->object.context, all[k]->items);
         memset(all[k], 0, sizeof *all[k]);

@@ -101,7 +101,7 @@ static int has_rest(const sslcv_optimizer *optimizer, const sslcv_state *state)
     for (i = 0; i < state->count; i++) {
         const sslcv__variable *v = state->items[i].variable;
 
-        if ((v->role & SSLCV_ROLE_PARAMETERS) && !is_held(optimizer, v)) return 1;
+        if (v->gradient && !is_held(optimizer, v)) return 1;
     }
     return 0;
 }
@@ -252,6 +252,7 @@ sslcv_status sslcv__trainer_fix(sslcv_trainer *trainer)
     SSLCV__TRY(mark_learning(trainer));
     mark_kept(trainer);
     SSLCV__TRY(sslcv__trainer_collect_parts(trainer));
+    SSLCV__TRY(sslcv__trainer_fix_best(trainer));
     SSLCV__TRY(fill_optimizer(trainer));
     SSLCV__TRY(choose_views(trainer));
     trainer->statistics_bytes = visit_statistics(trainer, MEASURE);
@@ -275,6 +276,7 @@ void sslcv__trainer_unfix(sslcv_trainer *trainer)
     sslcv_context *context = trainer->object.context;
 
     sslcv__trainer_free_parts(trainer);
+    sslcv__trainer_unfix_best(trainer);
     sslcv__release(trainer->optimizer_state);
     trainer->optimizer_state = NULL;
     sslcv__free(context, trainer->chosen);

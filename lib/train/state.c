@@ -2,7 +2,7 @@
  * The trainer's state: a window onto its networks, losses and optimizer, and onto a few tensors of its own.
  *
  *     backbone.0. ...   head.0. ...   momentum.backbone.0. ...   momentum.head.0. ...   loss.0. ...   optimizer. ...
- *     trainer.step, trainer.epoch ...
+ *     best.value, best.backbone.0. ...   trainer.step, trainer.epoch ...
  */
 #include "train/trainer.h"
 
@@ -184,6 +184,19 @@ end:
     return status;
 }
 
+static sslcv_status append_kept(sslcv_state *window, const char *kind, const sslcv__parts *parts)
+{
+    char prefix[48];
+    sslcv_status status = SSLCV_OK;
+    int64_t i;
+
+    for (i = 0; i < parts->count && status == SSLCV_OK; i++) {
+        snprintf(prefix, sizeof prefix, "%s.%lld.", kind, (long long)i);
+        status = sslcv__state_append_state(window, prefix, parts->items[i].kept);
+    }
+    return status;
+}
+
 sslcv_status sslcv_trainer_get_state(sslcv_trainer *trainer, sslcv_state **out)
 {
     sslcv_state *window = NULL;
@@ -197,6 +210,11 @@ sslcv_status sslcv_trainer_get_state(sslcv_trainer *trainer, sslcv_state **out)
     SSLCV__TRY(append_parts(window, "head", &trainer->heads, 0));
     SSLCV__TRY(append_parts(window, "momentum.backbone", &trainer->backbones, 1));
     SSLCV__TRY(append_parts(window, "momentum.head", &trainer->heads, 1));
+    if (trainer->best.numbers) {
+        SSLCV__TRY(sslcv__state_append_state(window, "best.", trainer->best.numbers));
+        SSLCV__TRY(append_kept(window, "best.backbone", &trainer->backbones));
+        SSLCV__TRY(append_kept(window, "best.head", &trainer->heads));
+    }
     SSLCV__TRY(append_parts(window, "loss", &trainer->losses, 0));
     SSLCV__TRY(sslcv__state_append_state(window, "optimizer.", trainer->optimizer_state));
     SSLCV__TRY(sslcv__state_append(window, "trainer.", &trainer->own));

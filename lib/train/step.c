@@ -347,6 +347,7 @@ static sslcv_status tell_step(sslcv_trainer *trainer, int64_t epoch, int epoch_e
         const double mean = trainer->epoch_losses ? trainer->epoch_loss / (double)trainer->epoch_losses : 0.0;
 
         sslcv__trainer_tell(trainer, SSLCV_EVENT_EPOCH_END, epoch, mean, &stop);
+        if (sslcv__trainer_note_best(trainer, epoch) != SSLCV_OK) stop = 1;
     }
     return stop ? SSLCV_ERR_CANCELLED : SSLCV_OK;
 }

@@ -176,6 +176,7 @@ static void release(void *self)
     sslcv__free(context, trainer->metrics);
     sslcv__free(context, trainer->scratch.data);
     sslcv__free(context, trainer->checkpoint_path);
+    sslcv__free(context, trainer->best.metric);
     sslcv__variables_free(&trainer->own);
     sslcv__release(trainer->options.optimizer);
     sslcv__release(trainer->options.augmenter);

@@ -23,6 +23,7 @@
  * what the uninterrupted one sees.
  *
  *     trainer.c  composing, and what can be asked of the parts
+ *     best.c     early choice: the networks after the best epoch
  *     plan.c     what is fixed with the composition: who is used, who gets gradients, what a failed step must restore
  *     parts.c    networks and losses, each once
  *     momentum.c momentum copies of networks
@@ -152,6 +153,7 @@ typedef struct sslcv__part {
     sslcv_state *copy_state;
     int32_t      copied; /* a momentum branch names it */
     int32_t      copy_trains; /* the copy's own running statistics change in a step */
+    sslcv_state *kept;        /* the network after the best epoch; NULL: nobody asks for it */
 } sslcv__part;
 
 typedef struct sslcv__parts {
@@ -196,6 +198,17 @@ typedef struct sslcv__feed {
     int64_t             num_views;
     const int64_t      *patches; /* of each view of the host's; NULL: 1 */
 } sslcv__feed;
+
+/** Early choice. */
+typedef struct sslcv__best {
+    char        *metric;   /* NULL: not asked for */
+    int32_t      smallest; /* is best; else the largest */
+    int32_t      reserved;
+    int64_t      seen;     /* publication of the metric that was looked at last */
+    sslcv_state *numbers;  /* "value", "epoch" */
+    double      *value;    /* both in there */
+    int64_t     *epoch;    /* -1: none yet */
+} sslcv__best;
 
 struct sslcv_trainer {
     sslcv__object         object;
@@ -260,6 +273,7 @@ struct sslcv_trainer {
     int64_t           num_metrics, metrics_capacity;
     sslcv__metric    *metrics;
     int64_t           num_published; /* calls of sslcv_trainer_set_metric() */
+    sslcv__best       best;
 };
 
 /* ---- plan.c ---- */
@@ -279,6 +293,15 @@ sslcv_status sslcv__trainer_fix_labels(sslcv_trainer *trainer);
 void         sslcv__trainer_begin_labels(sslcv_trainer *trainer);
 /** To the loader, when it is new, or labels are. */
 void         sslcv__trainer_give_labels(sslcv_trainer *trainer);
+
+/* ---- best.c ---- */
+
+/** Memory for the networks of the best epoch, where that is asked for. Called once the parts are known. */
+sslcv_status sslcv__trainer_fix_best(sslcv_trainer *trainer);
+void         sslcv__trainer_unfix_best(sslcv_trainer *trainer);
+int64_t      sslcv__trainer_best_bytes(const sslcv_trainer *trainer);
+/** An epoch has ended, and hooks have published: keep the networks if it is the best so far. */
+sslcv_status sslcv__trainer_note_best(sslcv_trainer *trainer, int64_t epoch);
 
 /* ---- parts.c ---- */
 

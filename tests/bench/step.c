@@ -2,12 +2,14 @@
  * Time of one training step, and where it goes.
  *
  *     step [--arch resnet18] [--batch 128] [--size 32] [--stem cifar] [--width 1] [--precision f32] [--steps 7]
- *          [--json | --serve]
+ *          [--frozen 0] [--json | --serve]
  *
  * The step is SimCLR's: two views of a batch of images in one pass through backbone and projection head
  * (D -> D -> 128, batch norm behind both layers), NT-Xent, backward through both, one SGD step with momentum and weight
  * decay. The views are made beforehand: no decoding, no augmentation. They lie in plain NCHW order, as a loader hands
  * them over; copying them to where the first convolution reads them is part of the step.
+ *
+ * With --frozen K the first K stages of the backbone rest, as in fine-tuning: 1 is the stem, 5 all of a ResNet.
  *
  * It uses public calls, and looks into the tapes (layers.h) for the time of each layer and the implementation that
  * runs it. A convolution, norm or pooling that fell back to a reference or GEMM implementation makes it exit with 1.
@@ -20,7 +22,7 @@ enum { WARM_UP = 2, LOOK_STEPS = 2 };
 
 typedef struct settings {
     bench_settings net;
-    int64_t steps;
+    int64_t steps, frozen;
     int json, serve;
 } settings;
 
@@ -71,6 +73,7 @@ static sslcv_status make_workload(const settings *s, workload *w)
     w->batch = s->net.batch;
     TRY(bench_make_context(&s->net, &w->context));
     TRY(bench_make_backbone(&s->net, w->context, &w->backbone));
+    TRY(sslcv_backbone_freeze(w->backbone, (int32_t)s->frozen));
     TRY(bench_make_projection(w->context, w->backbone, &w->projection));
     TRY(bench_make_objective(w->context, &w->loss, &w->optimizer));
     TRY(sslcv_backbone_get_state(w->backbone, &w->states[0]));
@@ -290,6 +293,7 @@ int main(int argc, char **argv)
     const bench_option options[] = {
         BENCH_OPTIONS(&s.net, "images a step, two views each; default 128"),
         {"steps", "that are timed, behind two that are not; default 7", .integer = &s.steps},
+        {"frozen", "first stages that rest; default 0", .integer = &s.frozen},
         {"json", "print one JSON object", .flag = &s.json},
         {"serve", "make steps as told on standard input", .flag = &s.serve},
     };

@@ -121,6 +121,61 @@ START_TEST(frozen_stages_do_not_move)
 }
 END_TEST
 
+/* Frozen, thawed and frozen again between passes of one tape: memory for gradients goes and comes, plans follow. */
+START_TEST(freezing_gives_memory_back)
+{
+    static const int32_t stages[] = {0, 2, 0, 5, 1, 0};
+    const int64_t shape[4] = {4, 3, 16, 16};
+    sslcv_backbone *backbone = make(SSLCV_BACKBONE_RESNET18, SSLCV_STEM_CIFAR, 0.25), *copy;
+    sslcv_context_info held = {.struct_size = sizeof held}, now = held;
+    sslcv_tensor images, output, gradient;
+    sslcv_state *state, *of_copy;
+    float *x = make_images(&images, shape), g[4 * 128], *first = NULL, *values;
+    int64_t count, index;
+    size_t i;
+
+    OK(sslcv_backbone_get_state(backbone, &state));
+    golden_input(5, 4 * 128, g);
+    for (i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        sslcv_state_entry entry = {.struct_size = sizeof entry};
+
+        OK(sslcv_context_get_info(context, &held));
+        OK(sslcv_backbone_freeze(backbone, stages[i]));
+        OK(sslcv_context_get_info(context, &now));
+        if (i > 0) ck_assert_int_eq(now.bytes<held.bytes, stages[i]> stages[i - 1]);
+        OK(sslcv_backbone_forward(backbone, &images, NULL, tape));
+        OK(sslcv_tape_output(tape, &output));
+        output.data = g;
+        OK(sslcv_tape_backward(tape, &output));
+        OK(sslcv_state_find(state, "bn1.weight", &index));
+        OK(sslcv_state_get_entry(state, index, &entry));
+        values = read_state(state, "bn1.weight", SSLCV_STATE_GRADIENT, &count);
+        ck_assert_msg((values[0] == 0.0f) == (stages[i] > 0), "%d", stages[i]);
+        OK(sslcv_tensor_init(&gradient, SSLCV_F32, values, 1, entry.shape));
+        if (stages[i] > 0) {
+            FAILS(sslcv_state_set(state, index, SSLCV_STATE_GRADIENT, &gradient), SSLCV_ERR_STATE,
+                  "bn1.weight is frozen with its stage");
+        }
+        if (i == 0)
+            first = values;
+        else
+            free(values);
+    }
+    OK(sslcv_backbone_freeze(backbone, 3));
+    OK(sslcv_backbone_clone(backbone, &copy));
+    OK(sslcv_backbone_get_state(copy, &of_copy));
+    values = read_state(of_copy, "bn1.weight", SSLCV_STATE_GRADIENT, &count);
+    ck_assert(values[0] == 0.0f && first[0] != 0.0f);
+    free(values);
+    free(first);
+    sslcv_state_destroy(of_copy);
+    sslcv_backbone_destroy(copy);
+    sslcv_state_destroy(state);
+    sslcv_backbone_destroy(backbone);
+    free(x);
+}
+END_TEST
+
 START_TEST(clone_is_independent)
 {
     const int64_t shape[4] = {2, 3, 8, 8};
@@ -348,6 +403,7 @@ int main(void)
     tcase_add_test(behaviour, stages_and_maps);
     tcase_add_test(behaviour, strided_images_are_read);
     tcase_add_test(behaviour, frozen_stages_do_not_move);
+    tcase_add_test(behaviour, freezing_gives_memory_back);
     tcase_add_test(behaviour, clone_is_independent);
     tcase_add_loop_test(behaviour, saved_backbone_is_recognised, 0, 4);
     suite_add_tcase(suite, behaviour);

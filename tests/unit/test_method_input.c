@@ -13,6 +13,7 @@ static const char *const settings_of[][2] = {
     {"dino", "hidden_dim=64 out_dim=32 prototypes=32"},
     {"cpc-v2", "size=30"},
     {"deepcluster", "clusters=4"},
+    {"finetune", "drop_last=1"},
     {"deepcluster-v2", "out_dim=32 prototypes=4"},
 };
 

@@ -73,7 +73,7 @@ START_TEST(test_names_and_help)
         ck_assert_int_eq((int64_t)strlen(text), needed - 1);
         for (k = 0; k < sizeof common / sizeof common[0]; k++) ck_assert(strstr(text, common[k]) != NULL);
     }
-    ck_assert_str_eq(sslcv_method_name(i - 1), "supervised");
+    ck_assert_str_eq(sslcv_method_name(i - 1), "finetune");
     OK(sslcv_method_settings("simclr", NULL, text, sizeof text, NULL));
     ck_assert(strstr(text, "\nbatch=256  ") != NULL && strstr(text, "\nlearning_rate=0.06  ") != NULL);
     OK(sslcv_method_settings("simclr", "imagenet", text, sizeof text, NULL));

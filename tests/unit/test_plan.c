@@ -366,7 +366,7 @@ START_TEST(a_second_size_takes_no_second_copy_of_the_weights)
     OK(sslcv_tensor_init(&s.images, SSLCV_F32, s.pixels, 4, small));
     forward(&s, SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT, NULL); /* within the arena of the larger */
     OK(sslcv_context_get_info(s.context, &after));
-    ck_assert_int_lt(after.bytes - before.bytes, weights / 8);
+    ck_assert_int_lt(after.bytes - before.bytes, weights / 4); /* its ops, 5 KB a convolution and pass; no weights */
 
     /* Nor does a tape of its own, apart from its activations. */
     OK(sslcv_tape_create(s.context, &tape));
@@ -375,7 +375,7 @@ START_TEST(a_second_size_takes_no_second_copy_of_the_weights)
     OK(sslcv_context_get_info(s.context, &before));
     forward(&s, SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT, NULL);
     OK(sslcv_context_get_info(s.context, &after));
-    ck_assert_int_lt(after.bytes - before.bytes - sslcv__plan_arena_bytes(s.tape->current), weights / 8);
+    ck_assert_int_lt(after.bytes - before.bytes - sslcv__plan_arena_bytes(s.tape->current), weights / 4);
     end(&s);
 }
 END_TEST

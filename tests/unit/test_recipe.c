@@ -24,6 +24,7 @@ static const struct row {
     {"deepcluster", "clusters=6 hidden_dim=16", 0, 0.3, -0.2}, /* log K at first steps, and here all are */
     {"deepcluster-v2", "hidden_dim=64 out_dim=32 prototypes=6 warmup_epochs=0", 0, 0.3, 0.4},
     {"supervised", "", 0, 0.3, 0.5},
+    {"finetune", "steps=0", 0, 0.3, 0.5},
 };
 
 enum { NUM_RECIPES = sizeof rows / sizeof rows[0], LEARN_STEPS = 20 };
@@ -36,7 +37,7 @@ static int is(const struct row *row, const char *method)
 /* What a method must be told about views of the host's. */
 static const char *host_settings(const struct row *row, int has_data)
 {
-    if (is(row, "supervised")) return has_data ? "" : " classes=4";
+    if (is(row, "supervised") || is(row, "finetune")) return has_data ? "" : " classes=4";
     if (is(row, "cmc")) return has_data ? " first_view=0" : " first_view=0 bank_size=8";
     return is(row, "pirl") && !has_data ? " bank_size=8" : "";
 }
@@ -231,7 +232,7 @@ START_TEST(test_views_of_the_host)
     o.dataset = dataset;
     snprintf(settings, sizeof settings, "batch=8 width=0.0625 epochs=1 %s", row->settings);
     o.settings = settings;
-    if (is(row, "supervised")) {
+    if (is(row, "supervised") || is(row, "finetune")) {
         OK(sslcv_method_create(context, row->method, &o, &trainer));
         sslcv_trainer_destroy(trainer);
     } else {
