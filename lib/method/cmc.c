@@ -35,7 +35,7 @@ static const sslcv__setting settings_table[] = {
     {"temperature", {"0.1", "0.07"}, "of the loss; CMC 0.07, in its README 0.1 for STL-10"},
     {"negatives", {"4096", "16384"}, "rows drawn for an image; CMC's README 4096, its code 16384, PyContrast 65536"},
     {"bank_size", {"0", "0"}, "rows of a bank; 0: as the data set has samples"},
-    {"bank_momentum", {"0.5", "0.5"}, "share of the old row; CMC"},
+    {"bank_momentum", {"0.9", "0.5"}, "share of the old row; CMC 0.5"},
     {"exclude_self", {"no", "no"}, "yes: an image's own row is not among those drawn"},
     {"out_dim", {"128", "128"}, "of the embeddings; CMC"},
     {"architecture", {"resnet18", "resnet50"}, "resnet18, resnet34, resnet50, resnet101 or alexnet; CMC"},
