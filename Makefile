@@ -342,7 +342,7 @@ help:
 	@echo '                     check-examples check-docs check-install'
 	@echo 'make check-unit ONLY=core    one suite'
 	@echo 'make check-golden    losses and optimizers against published numbers, naive twins and finite differences'
-	@echo 'make check-methods   recipes line by line, then whether each learns on real images: a quarter of an hour'
+	@echo 'make check-methods   recipes line by line, then whether each learns on real images: twenty minutes'
 	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
