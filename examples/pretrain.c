@@ -18,16 +18,11 @@
  * (pandas.read_json("scalars.jsonl", lines=True)), the checkpoint, and at the end backbone.safetensors. Ctrl-C stops
  * after the current step and saves; the same command then goes on where it stopped, to the same bits.
  */
-#include "synthetic.h"
+#include "images.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-
-#define TRY(call)                                                                                                      \
-    do {                                                                                                               \
-        if ((status = (call)) != SSLCV_OK) goto end;                                                                   \
-    } while (0)
 
 enum { KNN_IMAGES = 5000, KNN_NEIGHBOURS = 200, NETWORKS = 8, BAR = 24 };
 
@@ -67,66 +62,20 @@ static sslcv_status list_settings(const char *method, const char *preset)
     return status;
 }
 
-/* ---- data ---- */
-
-/* spec: a folder, or "KIND:PATH"; part: of CIFAR. */
-static sslcv_status open_images(const char *spec, int32_t part, sslcv_dataset **images)
-{
-    static const struct {
-        const char *name;
-        int32_t kind;
-    } kinds[] = {{"cifar10:", SSLCV_DATASET_CIFAR10},
-                 {"cifar100:", SSLCV_DATASET_CIFAR100},
-                 {"idx:", SSLCV_DATASET_IDX},
-                 {"", SSLCV_DATASET_FOLDER}};
-    sslcv_dataset_options options;
-    char path[4096], *comma;
-    size_t k = 0;
-    sslcv_status status;
-
-    while (strncmp(spec, kinds[k].name, strlen(kinds[k].name)) != 0) k++;
-    TRY(sslcv_dataset_options_init(&options, sizeof options, kinds[k].kind));
-    snprintf(path, sizeof path, "%s", spec + strlen(kinds[k].name));
-    options.path = path;
-    if (options.kind == SSLCV_DATASET_FOLDER) {
-        options.label_folders = 1; /* only the k-NN looks at them, and methods that learn from labels */
-    } else if (options.kind == SSLCV_DATASET_IDX) {
-        options.channels = 3; /* methods jitter colours */
-        if ((comma = strchr(path, ',')) != NULL) {
-            *comma = 0;
-            options.labels_path = comma + 1;
-        }
-    } else {
-        options.part = part;
-    }
-    TRY(sslcv_dataset_create(context, &options, images));
-end:
-    return status;
-}
+/* ---- hooks ---- */
 
 /* At most so many of the images, the same share of every class. */
 static sslcv_status choose(sslcv_dataset *images, int64_t most, sslcv_dataset **chosen)
 {
     sslcv_dataset_info info = {sizeof info, 0, 0, 0, 0, 0, 0};
-    sslcv_split_options options;
-    int64_t *indices = NULL;
     int64_t count;
     sslcv_status status;
 
     TRY(sslcv_dataset_get_info(images, &info));
-    TRY(sslcv_split_options_init(&options, sizeof options));
-    if (info.count > most) options.fraction = (double)most / (double)info.count;
-    TRY(sslcv_dataset_split(images, &options, NULL, 0, &count));
-    status = SSLCV_ERR_OUT_OF_MEMORY;
-    if (!(indices = malloc((size_t)count * sizeof *indices))) goto end;
-    TRY(sslcv_dataset_split(images, &options, indices, count, &count));
-    TRY(sslcv_dataset_subset(images, indices, count, chosen));
+    TRY(choose_share(images, info.count > most ? (double)most / (double)info.count : 1, 0, 0, chosen, NULL, &count));
 end:
-    free(indices);
     return status;
 }
-
-/* ---- hooks ---- */
 
 /* Height and width of the views: as set; 0: as published, which is what presets of views take it for as well. */
 static int64_t view_size(const arguments *a)
@@ -411,8 +360,9 @@ static sslcv_status pretrain(const arguments *a)
     options.log_user = stderr;
     TRY(sslcv_context_create(&options, &context));
     signal(SIGINT, on_interrupt);
-    TRY(a->data ? open_images(a->data, SSLCV_DATASET_TRAIN, &images) : synthetic_dataset(context, 64, 32, 1, &images));
-    if (test) TRY(open_images(test, SSLCV_DATASET_TEST, &test_images));
+    TRY(a->data ? open_images(context, a->data, SSLCV_DATASET_TRAIN, &images)
+                : synthetic_dataset(context, 64, 32, 1, &images));
+    if (test) TRY(open_images(context, test, SSLCV_DATASET_TEST, &test_images));
     TRY(make_trainer(a, images, &trainer));
     TRY(add_hooks(trainer, test ? test_images : images, a, &shown));
     TRY(sslcv_trainer_run(trainer, 0));
