@@ -268,6 +268,10 @@ bench: $(BENCHES)
 bench-learning: $(BUILD)/bench/learning
 	@$(PYTHON) tests/bench/learning.py --build $(BUILD)/bench --results $(BUILD)/learning $(LEARNING_FLAGS)
 
+# Beside other programs' packages for Python; what is missing is left out, by name.
+check-interop: $(SHARED)
+	@OMP_WAIT_POLICY=passive $(PYTHON) tests/interop/numpy_interop.py $(abspath $(SHARED))
+
 check-memory: $(BUILD)/bench/memory
 	@OMP_WAIT_POLICY=passive $<
 
@@ -346,11 +350,12 @@ help:
 	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
+	@echo 'make check-interop   files and memory exchanged with NumPy'
 	@echo 'make check-memory    1,000 steps: does the process grow?'
 	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
 	@echo 'make dist clean      source archive in $$(BUILD); remove $$(BUILD)'
 	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR DESTDIR BUILD OPENMP_LIBS JPEG LBFGS V=1'
 
 FORCE:
-.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-memory abi \
+.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-interop check-memory abi \
   check-golden check-methods check-onednn3 bench bench-learning install uninstall dist format format-check lint deps clean help FORCE

@@ -10,12 +10,12 @@
  * Backbone, head, loss, optimizer and trainer each give theirs: a window onto the object, which it keeps alive, not a
  * copy. Reading a parameter reorders it from oneDNN's layout to the plain one; writing does the reverse.
  *
- *   what for                   how
- *   weights in and out         sslcv_state_save(), sslcv_state_load() on a backbone's or head's state
- *   checkpoint, exact resume   the same on a trainer's state: it has everything, also step and random keys
- *   federated averaging        sslcv_state_get_flat(), sslcv_state_set_flat()
- *   momentum (EMA) copies      sslcv_state_lerp() between two states with equal names
- *   any safetensors file       sslcv_state_open(), or sslcv_state_create() and sslcv_state_add()
+ *   what for                           how
+ *   weights in and out                 sslcv_state_save(), sslcv_state_load() on a backbone's or head's state
+ *   checkpoint, exact resume           the same on a trainer's state: it has everything, also step and random keys
+ *   federated averaging                sslcv_state_get_flat(), sslcv_state_set_flat()
+ *   momentum (EMA) copies              sslcv_state_lerp() between two states with equal names
+ *   any safetensors, npz or npy file   sslcv_state_open(), or sslcv_state_create() and sslcv_state_add()
  *
  * Names are those of torchvision for backbones ("layer1.0.conv1.weight"); a trainer puts "backbone.0.", "head.0.",
  * "loss.0." (numbered in the order of their first use), "optimizer." and "trainer." in front.
@@ -215,7 +215,13 @@ SSLCV_API sslcv_status sslcv_state_lerp(sslcv_state *target, const sslcv_state *
  */
 SSLCV_API sslcv_status sslcv_state_freeze(sslcv_state *state, const char *prefix, int32_t frozen);
 
-/* ---- files: safetensors, see docs/checkpoint-format.md ---- */
+/* ---- files: safetensors, npz and npy, see docs/checkpoint-format.md ---- */
+
+enum sslcv_format {
+    SSLCV_FORMAT_SAFETENSORS = 0,
+    SSLCV_FORMAT_NPZ         = 1, /* NumPy's archive, not compressed: NAME.npy for every tensor; no metadata */
+    SSLCV_FORMAT_NPY         = 2  /* states of exactly one tensor; neither its name nor metadata */
+};
 
 /** A byte stream of the host, for files that are not files. Called only on the thread inside save, load or open. */
 typedef struct sslcv_stream {
@@ -231,10 +237,10 @@ typedef struct sslcv_save_options {
     int32_t             dtype;        /* of parameters: 0 (default) as they are, SSLCV_F32, BF16, F16 */
     int32_t             roles;        /* default SSLCV_ROLE_ALL */
     int32_t             generations;  /* earlier files kept as path.1, path.2 ...; 0 .. 9, default 0 */
-    int32_t             reserved;     /* 0 */
+    int32_t             format;       /* SSLCV_FORMAT_*; default SAFETENSORS */
     const char         *prefix;       /* put before every name; default NULL */
     const char *const  *metadata;     /* 2 * num_metadata texts: key, value, key, value ...; UTF-8, keys that do not
-                                         begin with "sslcv."; default NULL */
+                                         begin with "sslcv."; for SAFETENSORS only; default NULL */
     int64_t             num_metadata;
     const sslcv_stream *stream;       /* used when path is NULL */
 } sslcv_save_options;
@@ -249,7 +255,7 @@ typedef struct sslcv_load_options {
     const char         *prefix;       /* take only names that begin so, and strip it; NULL (default): of the known ones
                                          ("module.", "encoder_q.", "backbone.", "backbone.0." ...) that with which
                                          most names match; "": none */
-    int64_t             max_bytes;    /* refuse larger files; default 16 GiB */
+    int64_t             max_bytes;    /* refuse larger files, and archives whose tensors are larger; default 16 GiB */
     const sslcv_stream *stream;       /* used when path is NULL */
 } sslcv_load_options;
 
@@ -305,7 +311,9 @@ SSLCV_API sslcv_status sslcv_load_options_init(sslcv_load_options *options, size
  * @param options NULL: defaults.
  * @return SSLCV_OK; SSLCV_ERR_IO (the file that was there is intact); SSLCV_ERR_NUMERIC (NaN or infinity in a
  *         parameter, also when it is too large for options->dtype; nothing written); SSLCV_ERR_LIMIT (names and
- *         metadata of more than 100,000,000 bytes).
+ *         metadata of more than 100,000,000 bytes; or a name of more than 65,531 bytes in an npz);
+ *         SSLCV_ERR_UNSUPPORTED (npz and npy: bf16, which NumPy lacks, or metadata of the host's; npy: not exactly one
+ *         tensor).
  * @threads One thread at a time per object.
  * @since   0.1
  */
@@ -315,18 +323,20 @@ SSLCV_API sslcv_status sslcv_state_save(const sslcv_state *state, const char *pa
  * Read a file into a state, all or nothing: on failure no tensor has changed.
  *
  * Names of the file that the state lacks are no error, except for a trainer's state. A missing "num_batches_tracked"
- * is none either: files of PyTorch before 0.4.1 do not have it, and it stays as it is.
+ * is none either: files of PyTorch before 0.4.1 do not have it, and it stays as it is. An npy file has no name: it is
+ * for states of which the roles choose exactly one tensor, and prefix is not read.
  *
  * @param state   Not NULL. A trainer's state takes only a checkpoint of a trainer composed alike; partial, roles and
  *                adapt_input keep their defaults there.
- * @param path    safetensors, also compressed by gzip; UTF-8; NULL: options->stream.
+ * @param path    safetensors, npz or npy, told by content; also compressed by gzip; UTF-8; NULL: options->stream.
  * @param options NULL: defaults.
  * @param report  NULL, or in: struct_size and text buffer; out: the rest, filled also when the load fails for names or
  *                shapes.
  * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such file; or nothing matches; or names missing and partial is 0);
  *         SSLCV_ERR_IO; SSLCV_ERR_FORMAT (damaged; or a tensor has another shape or dtype than ours; or a checkpoint of
  *         another kind of trainer); SSLCV_ERR_UNSUPPORTED (a dtype that this library does not know in a tensor of
- *         ours); SSLCV_ERR_NUMERIC (NaN or infinity for a parameter); SSLCV_ERR_LIMIT (max_bytes).
+ *         ours; an npz that is encrypted or compressed by another method than deflate); SSLCV_ERR_NUMERIC (NaN or
+ *         infinity for a parameter); SSLCV_ERR_LIMIT (max_bytes).
  * @threads One thread at a time per object.
  * @since   0.1
  */
@@ -334,16 +344,17 @@ SSLCV_API sslcv_status sslcv_state_load(sslcv_state *state, const char *path, co
                                         sslcv_load_report *report);
 
 /**
- * Read any safetensors file into a new state of its own. Tensors have the file's order and dtypes, and the role
- * SSLCV_ROLE_BUFFER, as a file does not tell roles.
+ * Read any safetensors, npz or npy file into a new state of its own. Tensors have the file's order and dtypes, and the
+ * role SSLCV_ROLE_BUFFER, as a file does not tell roles. That of an npy file is named "arr_0", as numpy.savez() names
+ * an array without a name.
  *
  * @param context Not NULL.
  * @param path    As in sslcv_state_load(); NULL: options->stream.
  * @param options prefix (NULL: every name, as it is), max_bytes and stream are used; NULL: defaults.
  * @param state   Out: owned.
  * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such file, or no name with that prefix); SSLCV_ERR_IO; SSLCV_ERR_FORMAT;
- *         SSLCV_ERR_UNSUPPORTED (a dtype that this library does not know, or more than SSLCV_MAX_DIMS axes);
- *         SSLCV_ERR_LIMIT (max_bytes).
+ *         SSLCV_ERR_UNSUPPORTED (a dtype that this library does not know, or more than SSLCV_MAX_DIMS axes; an npz that
+ *         is encrypted or compressed by another method than deflate); SSLCV_ERR_LIMIT (max_bytes).
  * @threads Any.
  * @since   0.1
  */

@@ -99,6 +99,40 @@ SSLCV_API sslcv_status sslcv_tensor_init(sslcv_tensor *tensor, int32_t dtype, vo
 SSLCV_API sslcv_status sslcv_tensor_init_pixels(sslcv_tensor *tensor, int32_t dtype, const void *pixels, int64_t width,
                                                 int64_t height, int64_t channels, int64_t row_bytes, int32_t order);
 
+/**
+ * Describe what a DLPack structure points to (NumPy, PyTorch, JAX), without copying. The structure stays the caller's.
+ * Memory that it marks as read-only is for functions that read: the mark is not in the tensor.
+ *
+ * @param dlpack    versioned 0: DLTensor * or DLManagedTensor *; versioned 1: DLManagedTensorVersioned *.
+ * @param versioned 0 or 1.
+ * @param tensor    Out: valid as long as the DLPack structure.
+ * @return SSLCV_OK; SSLCV_ERR_UNSUPPORTED (not in CPU memory, more than SSLCV_MAX_DIMS dimensions, an element type not
+ *         listed above, data not aligned to its element, another major version than 1).
+ * @threads Any.
+ * @since   0.1 (DLPack 1.1 and the layout before 1.0)
+ */
+SSLCV_API sslcv_status sslcv_tensor_from_dlpack(const void *dlpack, int32_t versioned, sslcv_tensor *tensor);
+
+/** Gives back the owner of memory that was lent. It must not call the library. */
+typedef void (*sslcv_release_fn)(void *owner);
+
+/**
+ * Wrap a tensor for a DLPack consumer, without copying. The result's own deleter frees it and calls release(owner)
+ * once; its memory is the C library's, not a context's, as it may outlive every context.
+ *
+ * @param tensor    Memory that stays valid until release is called, and that the consumer may write.
+ * @param owner     Handed to release; may be NULL.
+ * @param release   May be NULL. Called on whatever thread runs the deleter, which is the consumer's choice; not called
+ *                  when this function fails.
+ * @param versioned 0: DLManagedTensor; 1: DLManagedTensorVersioned, version 1.1.
+ * @param dlpack    Out: owned; hand it on, or call its deleter.
+ * @return SSLCV_OK.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_tensor_to_dlpack(const sslcv_tensor *tensor, void *owner, sslcv_release_fn release,
+                                              int32_t versioned, void **dlpack);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,10 +1,12 @@
 /** sslcv_state_load() and sslcv_state_open(): whose tensors are these, do they fit, and then all of them at once. */
-#include "io/safetensors.h"
+#include "io/tensor_file.h"
 
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/options.h"
 #include "core/tensor.h"
+#include "io/safetensors.h"
+#include "nn/state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,11 +42,10 @@ typedef struct loader {
     sslcv_context *context;
     sslcv_state *state;
     sslcv_load_options options;
-    sslcv__safetensors file;
+    sslcv__tensor_file file;
     const char *prefix;
     const char *layout;
-    sslcv__safetensors_entry *
-        *found; /* for each tensor of the state, NULL: not in the file, or the role is not asked for */
+    sslcv__tensor_entry **found; /* for each tensor of the state, NULL: not in the file, or the role is not asked for */
     sslcv_load_report report;
     int64_t wanted; /* tensors of ours that the roles choose */
 } loader;
@@ -88,7 +89,7 @@ static sslcv_status check_strict(const sslcv_load_options *options)
 
 /** Options and file, for both public calls; options holds the defaults. */
 static sslcv_status open_file(sslcv_context *context, const char *path, const sslcv_load_options *given, int strict,
-                              sslcv_load_options *options, sslcv__safetensors *file)
+                              sslcv_load_options *options, sslcv__tensor_file *file)
 {
     sslcv_stream stream = {0};
     sslcv_status status;
@@ -101,7 +102,7 @@ static sslcv_status open_file(sslcv_context *context, const char *path, const ss
         SSLCV__TRY(sslcv__options_read("stream", options->stream, sizeof stream, &stream, sizeof stream));
         if (!stream.read) return sslcv__null("stream.read");
     }
-    SSLCV__TRY(sslcv__safetensors_open(context, path, &stream, options->max_bytes, file));
+    SSLCV__TRY(sslcv__tensor_file_open(context, path, &stream, options->max_bytes, file));
 end:
     return status;
 }
@@ -118,7 +119,7 @@ static int64_t count_matches(const loader *l, const char *prefix)
     int64_t matches = 0, i;
 
     for (i = 0; i < l->state->count; i++) {
-        if (is_wanted(l, i) && sslcv__safetensors_find(&l->file, prefix, l->state->items[i].name)) matches++;
+        if (is_wanted(l, i) && sslcv__tensor_file_find(&l->file, prefix, l->state->items[i].name)) matches++;
     }
     return matches;
 }
@@ -133,19 +134,41 @@ static void detect_prefix(loader *l)
     for (i = 0; i < NUM_NAMINGS; i++) {
         int64_t matches;
 
-        if (namings[i].marker && !sslcv__safetensors_find(&l->file, "", namings[i].marker)) continue;
+        if (namings[i].marker && !sslcv__tensor_file_find(&l->file, "", namings[i].marker)) continue;
         matches = count_matches(l, namings[i].prefix);
         if (matches <= best) continue;
         best = matches;
         l->prefix = namings[i].prefix;
         l->layout = namings[i].layout;
     }
-    if (best > 0 && sslcv__safetensors_metadata(&l->file, "sslcv.format")) l->layout = "sslcv";
+    if (best > 0 && sslcv__tensor_file_metadata(&l->file, "sslcv.format")) l->layout = "sslcv";
+}
+
+/** The one tensor of an .npy file gets the name of our one tensor. */
+static sslcv_status give_name(loader *l)
+{
+    int64_t found = -1, wanted = 0, i;
+
+    for (i = 0; i < l->state->count; i++) {
+        if (!is_wanted(l, i)) continue;
+        wanted++;
+        found = i;
+    }
+    if (wanted != 1) {
+        return sslcv__fail(SSLCV_ERR_NOT_FOUND,
+                           "%s is an .npy file, one array without a name; it can be for one tensor, here are %lld",
+                           l->file.path, (long long)wanted);
+    }
+    l->file.entries[0].name = l->state->items[found].name;
+    return SSLCV_OK;
 }
 
 static void choose_prefix(loader *l)
 {
-    if (l->options.prefix) {
+    if (l->file.nameless) {
+        l->prefix = "";
+        l->layout = "plain";
+    } else if (l->options.prefix) {
         l->prefix = l->options.prefix;
         l->layout = l->prefix[0] ? "prefix" : "plain";
     } else if (l->state->strict) {
@@ -170,7 +193,7 @@ static sslcv_status match(loader *l)
 
     if (status != SSLCV_OK) return status;
     for (i = 0; i < state->count; i++) {
-        sslcv__safetensors_entry *entry = sslcv__safetensors_find(&l->file, l->prefix, state->items[i].name);
+        sslcv__tensor_entry *entry = sslcv__tensor_file_find(&l->file, l->prefix, state->items[i].name);
 
         if (entry) entry->is_ours = 1;
         if (!is_wanted(l, i)) continue;
@@ -183,7 +206,7 @@ static sslcv_status match(loader *l)
         }
     }
     for (i = 0; i < l->file.count; i++) {
-        const sslcv__safetensors_entry *entry = &l->file.entries[i];
+        const sslcv__tensor_entry *entry = &l->file.entries[i];
         if (!entry->is_ours && has_prefix(entry->name, l->prefix)) l->report.unexpected++;
     }
     if (l->report.matched == 0) l->layout = "";
@@ -248,7 +271,7 @@ static sslcv_status check_strict_metadata(const loader *l)
 
     for (i = 0; i < state->num_metadata; i++) {
         const char *key = state->metadata[2 * i], *ours = state->metadata[2 * i + 1];
-        const char *theirs = sslcv__safetensors_metadata(&l->file, key);
+        const char *theirs = sslcv__tensor_file_metadata(&l->file, key);
 
         if (!has_prefix(key, "sslcv.") || sslcv__safetensors_own_key(key)) continue;
         if (!theirs) {
@@ -288,7 +311,7 @@ static int is_convertible(int32_t from, int32_t to)
 }
 
 /** Does the first convolution differ in its input channels alone, and has the caller said what to do then? */
-static int is_adaptable(const loader *l, const sslcv__state_item *item, const sslcv__safetensors_entry *entry)
+static int is_adaptable(const loader *l, const sslcv__state_item *item, const sslcv__tensor_entry *entry)
 {
     const int64_t *ours = item->variable->shape, *theirs = entry->shape;
 
@@ -297,11 +320,11 @@ static int is_adaptable(const loader *l, const sslcv__state_item *item, const ss
            ours[2] == theirs[2] && ours[3] == theirs[3] && theirs[1] > 0;
 }
 
-static sslcv_status check_fit(const loader *l, const sslcv__state_item *item, const sslcv__safetensors_entry *entry)
+static sslcv_status check_fit(const loader *l, const sslcv__state_item *item, const sslcv__tensor_entry *entry)
 {
     const sslcv__variable *variable = item->variable;
     char ours[SHAPE_TEXT], theirs[SHAPE_TEXT];
-    const sslcv_status status = sslcv__safetensors_check_known(&l->file, entry);
+    const sslcv_status status = sslcv__tensor_file_check_known(&l->file, entry);
 
     if (status != SSLCV_OK) return status;
     if (!is_convertible(entry->dtype, variable->dtype)) {
@@ -333,20 +356,15 @@ static sslcv_status check_fits(loader *l)
 
 /* ---- values ---- */
 
-/** The file's values as a tensor; memory: NULL, or a copy to be freed, as files align nothing. */
-static sslcv_status entry_tensor(sslcv_context *context, const sslcv__safetensors_entry *entry, void **memory,
-                                 sslcv_tensor *tensor)
+/** The file's values as a tensor; memory: NULL, or to be freed. */
+static sslcv_status entry_tensor(const loader *l, const sslcv__tensor_entry *entry, void **memory, sslcv_tensor *tensor)
 {
-    const int misaligned = (uintptr_t)entry->data % (uintptr_t)sslcv_dtype_size(entry->dtype) != 0;
-    sslcv_status status = SSLCV_OK;
+    const void *values;
+    const sslcv_status status = sslcv__tensor_file_values(&l->file, entry, memory, &values);
 
-    *memory = NULL;
-    if (misaligned) status = sslcv__alloc(context, entry->bytes, memory);
     if (status != SSLCV_OK) return status;
-    if (misaligned) memcpy(*memory, entry->data, (size_t)entry->bytes);
     /* A tensor that is read is never written, though its data is not const. */
-    sslcv__tensor_set(tensor, entry->dtype, misaligned ? *memory : (void *)(uintptr_t)entry->data, entry->ndim,
-                      entry->shape);
+    sslcv__tensor_set(tensor, entry->dtype, (void *)(uintptr_t)values, entry->ndim, entry->shape);
     return SSLCV_OK;
 }
 
@@ -400,10 +418,10 @@ end:
 
 static sslcv_status stage_entry(const loader *l, sslcv__state_update *update, int64_t index)
 {
-    const sslcv__safetensors_entry *entry = l->found[index];
+    const sslcv__tensor_entry *entry = l->found[index];
     sslcv_tensor values;
     void *memory;
-    sslcv_status status = entry_tensor(l->context, entry, &memory, &values);
+    sslcv_status status = entry_tensor(l, entry, &memory, &values);
 
     if (status != SSLCV_OK) return status;
     if (is_adaptable(l, &l->state->items[index], entry)) {
@@ -457,7 +475,7 @@ static void fill_report(loader *l, sslcv_load_report *out)
         if (is_wanted(l, i) && !l->found[i]) report_line(report, &used, "missing", l->state->items[i].name);
     }
     for (i = 0; i < l->file.count; i++) {
-        const sslcv__safetensors_entry *entry = &l->file.entries[i];
+        const sslcv__tensor_entry *entry = &l->file.entries[i];
         if (!entry->is_ours && has_prefix(entry->name, l->prefix))
             report_line(report, &used, "unexpected", entry->name);
     }
@@ -475,8 +493,9 @@ static void fill_report(loader *l, sslcv_load_report *out)
 
 static sslcv_status load(loader *l, sslcv_load_report *report)
 {
-    sslcv_status status;
+    sslcv_status status = SSLCV_OK;
 
+    if (l->file.nameless) SSLCV__TRY(give_name(l));
     choose_prefix(l);
     SSLCV__TRY(match(l));
     if (l->state->strict) SSLCV__TRY(check_strict_metadata(l));
@@ -510,11 +529,11 @@ sslcv_status sslcv_state_load(sslcv_state *state, const char *path, const sslcv_
     SSLCV__TRY(load(&l, report));
 end:
     sslcv__free(l.context, l.found);
-    sslcv__safetensors_close(&l.file);
+    sslcv__tensor_file_close(&l.file);
     return status;
 }
 
-static sslcv_status copy_metadata(const sslcv__safetensors *file, sslcv_state *state)
+static sslcv_status copy_metadata(const sslcv__tensor_file *file, sslcv_state *state)
 {
     const char *key;
     json_t *value;
@@ -529,26 +548,32 @@ static sslcv_status copy_metadata(const sslcv__safetensors *file, sslcv_state *s
     return SSLCV_OK;
 }
 
-static sslcv_status copy_entries(const sslcv__safetensors *file, const char *prefix, sslcv_state *state)
+static sslcv_status copy_entries(const sslcv__tensor_file *file, const char *prefix, sslcv_state *state)
 {
     sslcv_status status = SSLCV_OK;
+    void *memory = NULL;
     int64_t i;
 
     for (i = 0; i < file->count; i++) {
-        const sslcv__safetensors_entry *entry = &file->entries[i];
+        const sslcv__tensor_entry *entry = &file->entries[i];
+        const void *values;
         sslcv__variable *variable;
 
         if (!has_prefix(entry->name, prefix)) continue;
-        SSLCV__TRY(sslcv__safetensors_check_known(file, entry));
+        SSLCV__TRY(sslcv__tensor_file_check_known(file, entry));
+        SSLCV__TRY(sslcv__tensor_file_values(file, entry, &memory, &values));
         SSLCV__TRY(sslcv__state_add(state, entry->name + strlen(prefix), entry->dtype, SSLCV_ROLE_BUFFER, entry->ndim,
                                     entry->shape, &variable));
-        memcpy(variable->value, entry->data, (size_t)entry->bytes);
+        memcpy(variable->value, values, (size_t)entry->bytes);
+        sslcv__free(state->object.context, memory);
+        memory = NULL;
     }
     if (file->count > 0 && state->count == 0) {
         status = sslcv__fail(SSLCV_ERR_NOT_FOUND, "%s: none of its %lld names begins with \"%s\"; it has \"%s\"",
                              file->path, (long long)file->count, prefix, file->entries[0].name);
     }
 end:
+    sslcv__free(state->object.context, memory);
     return status;
 }
 
@@ -556,7 +581,7 @@ sslcv_status sslcv_state_open(sslcv_context *context, const char *path, const ss
                               sslcv_state **state)
 {
     sslcv_load_options wanted = {.roles = SSLCV_ROLE_ALL, .max_bytes = default_max_bytes};
-    sslcv__safetensors file = {0};
+    sslcv__tensor_file file = {0};
     sslcv_state *opened = NULL;
     sslcv_status status;
 
@@ -565,11 +590,11 @@ sslcv_status sslcv_state_open(sslcv_context *context, const char *path, const ss
     SSLCV__TRY(open_file(context, path, options, 0, &wanted, &file));
     SSLCV__TRY(sslcv__state_create(context, NULL, &opened));
     SSLCV__TRY(copy_metadata(&file, opened));
-    SSLCV__TRY(copy_entries(&file, wanted.prefix ? wanted.prefix : "", opened));
+    SSLCV__TRY(copy_entries(&file, wanted.prefix && !file.nameless ? wanted.prefix : "", opened));
     *state = opened;
     opened = NULL;
 end:
     sslcv__release(opened);
-    sslcv__safetensors_close(&file);
+    sslcv__tensor_file_close(&file);
     return status;
 }

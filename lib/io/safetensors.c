@@ -3,8 +3,6 @@
 
 #include "core/checked.h"
 #include "core/context.h"
-#include "core/file.h"
-#include "core/memory.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,35 +45,6 @@ int sslcv__safetensors_own_key(const char *key)
 
 /* ---- bytes ---- */
 
-/** The whole of a stream, which tells its length only by ending. */
-static sslcv_status read_stream(const sslcv_stream *stream, int64_t max_bytes, sslcv__safetensors *file)
-{
-    int64_t capacity = 0;
-
-    for (;;) {
-        int64_t got;
-
-        if (file->size == capacity) {
-            const int64_t next = capacity == 0 ? 1 << 16 : capacity > INT64_MAX / 2 ? INT64_MAX : 2 * capacity;
-            const sslcv_status status = sslcv__grow_array(file->context, file->size, next, 1, (void **)&file->bytes);
-
-            if (status != SSLCV_OK) return status;
-            capacity = next;
-        }
-        got = stream->read(stream->user, file->bytes + file->size, capacity - file->size);
-        if (got < 0 || got > capacity - file->size) {
-            return sslcv__fail(SSLCV_ERR_IO, "stream.read gave %lld for a buffer of %lld bytes", (long long)got,
-                               (long long)(capacity - file->size));
-        }
-        if (got == 0) return SSLCV_OK;
-        file->size += got;
-        if (file->size > max_bytes) {
-            return sslcv__fail(SSLCV_ERR_LIMIT, "the stream has more than %lld bytes, the limit given",
-                               (long long)max_bytes);
-        }
-    }
-}
-
 static uint64_t read_u64(const char *bytes)
 {
     uint64_t value = 0;
@@ -85,16 +54,10 @@ static uint64_t read_u64(const char *bytes)
     return value;
 }
 
-/** The commonest mistake gets a word of help: PyTorch's own files are zip archives or pickles. */
-static sslcv_status check_start(const sslcv__safetensors *file, int64_t *header_bytes)
+static sslcv_status check_start(const sslcv__tensor_file *file, int64_t *header_bytes)
 {
     uint64_t length;
 
-    if (file->size >= 4 && memcmp(file->bytes, "PK\3\4", 4) == 0) {
-        return sslcv__fail(SSLCV_ERR_FORMAT,
-                           "%s is a zip archive, such as PyTorch or NumPy write; convert it to safetensors",
-                           file->path);
-    }
     if (file->size < 8) {
         return sslcv__fail(SSLCV_ERR_FORMAT, "%s has %lld bytes; a safetensors file has at least 10", file->path,
                            (long long)file->size);
@@ -117,7 +80,7 @@ static sslcv_status check_start(const sslcv__safetensors *file, int64_t *header_
     return SSLCV_OK;
 }
 
-static sslcv_status parse_header(sslcv__safetensors *file, int64_t header_bytes)
+static sslcv_status parse_header(sslcv__tensor_file *file, int64_t header_bytes)
 {
     json_error_t error;
 
@@ -132,7 +95,7 @@ static sslcv_status parse_header(sslcv__safetensors *file, int64_t header_bytes)
 
 /* ---- metadata and checksum ---- */
 
-static sslcv_status check_metadata(sslcv__safetensors *file)
+static sslcv_status check_metadata(sslcv__tensor_file *file)
 {
     const char *key;
     json_t *value;
@@ -152,11 +115,6 @@ static sslcv_status check_metadata(sslcv__safetensors *file)
     return SSLCV_OK;
 }
 
-const char *sslcv__safetensors_metadata(const sslcv__safetensors *file, const char *key)
-{
-    return json_string_value(json_object_get(file->metadata, key));
-}
-
 static uLong checksum_part(uLong sum, const char *bytes, int64_t size)
 {
     while (size > 0) {
@@ -170,11 +128,11 @@ static uLong checksum_part(uLong sum, const char *bytes, int64_t size)
 }
 
 /** Files of this library carry a checksum over every byte but its own digits. */
-static sslcv_status check_checksum(const sslcv__safetensors *file, int64_t header_bytes)
+static sslcv_status check_checksum(const sslcv__tensor_file *file, int64_t header_bytes)
 {
     const int64_t start = 8 + (int64_t)strlen(SSLCV__SAFETENSORS_START), behind = start + SSLCV__SAFETENSORS_DIGITS;
-    const char *format = sslcv__safetensors_metadata(file, "sslcv.format");
-    const char *told = sslcv__safetensors_metadata(file, "sslcv.checksum");
+    const char *format = sslcv__tensor_file_metadata(file, "sslcv.format");
+    const char *told = sslcv__tensor_file_metadata(file, "sslcv.checksum");
     char found[16];
     uLong sum;
 
@@ -200,7 +158,7 @@ static sslcv_status check_checksum(const sslcv__safetensors *file, int64_t heade
 
 /* ---- entries ---- */
 
-static sslcv_status bad_entry(const sslcv__safetensors *file, const char *name, const char *what)
+static sslcv_status bad_entry(const sslcv__tensor_file *file, const char *name, const char *what)
 {
     return sslcv__fail(SSLCV_ERR_FORMAT, "%s: tensor \"%s\" %s", file->path, name, what);
 }
@@ -213,7 +171,7 @@ static int is_size(const json_t *value, int64_t *size)
     return 1;
 }
 
-static sslcv_status read_shape(const sslcv__safetensors *file, const json_t *shape, sslcv__safetensors_entry *entry,
+static sslcv_status read_shape(const sslcv__tensor_file *file, const json_t *shape, sslcv__tensor_entry *entry,
                                int64_t *count)
 {
     const size_t ndim = json_array_size(shape);
@@ -235,8 +193,8 @@ static sslcv_status read_shape(const sslcv__safetensors *file, const json_t *sha
     return SSLCV_OK;
 }
 
-static sslcv_status read_entry(const sslcv__safetensors *file, const json_t *json, int64_t data_bytes,
-                               sslcv__safetensors_entry *entry)
+static sslcv_status read_entry(const sslcv__tensor_file *file, const json_t *json, int64_t data_bytes,
+                               sslcv__tensor_entry *entry)
 {
     const json_t *offsets = json_object_get(json, "data_offsets");
     const char *data = file->bytes + (file->size - data_bytes);
@@ -270,20 +228,15 @@ static sslcv_status read_entry(const sslcv__safetensors *file, const json_t *jso
 
 static int compare_place(const void *left, const void *right)
 {
-    const sslcv__safetensors_entry *a = *(sslcv__safetensors_entry *const *)left;
-    const sslcv__safetensors_entry *b = *(sslcv__safetensors_entry *const *)right;
+    const sslcv__tensor_entry *a = *(sslcv__tensor_entry *const *)left;
+    const sslcv__tensor_entry *b = *(sslcv__tensor_entry *const *)right;
 
     if (a->data != b->data) return a->data < b->data ? -1 : 1;
     return (a->bytes > b->bytes) - (a->bytes < b->bytes); /* empty ones lie in front of the one they touch */
 }
 
-static int compare_name(const void *left, const void *right)
-{
-    return strcmp((*(sslcv__safetensors_entry *const *)left)->name, (*(sslcv__safetensors_entry *const *)right)->name);
-}
-
 /** Side by side, without gap or overlap, the tensors make up the data part. */
-static sslcv_status check_cover(const sslcv__safetensors *file, sslcv__safetensors_entry **by_place, int64_t data_bytes)
+static sslcv_status check_cover(const sslcv__tensor_file *file, sslcv__tensor_entry **by_place, int64_t data_bytes)
 {
     const char *start = file->bytes + (file->size - data_bytes), *next = start;
     int64_t i;
@@ -304,7 +257,7 @@ static sslcv_status check_cover(const sslcv__safetensors *file, sslcv__safetenso
                        (long long)(next - start), (long long)data_bytes);
 }
 
-static sslcv_status read_entries(sslcv__safetensors *file, int64_t data_bytes)
+static sslcv_status read_entries(sslcv__tensor_file *file, int64_t data_bytes)
 {
     const int64_t most = (int64_t)json_object_size(file->header);
     const char *name;
@@ -312,8 +265,7 @@ static sslcv_status read_entries(sslcv__safetensors *file, int64_t data_bytes)
     int64_t i;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__alloc_array(file->context, most, sizeof *file->entries, (void **)&file->entries));
-    SSLCV__TRY(sslcv__alloc_array(file->context, most, sizeof *file->by_name, (void **)&file->by_name));
+    SSLCV__TRY(sslcv__tensor_file_reserve(file, most));
     json_object_foreach(file->header, name, value)
     {
         if (value == file->metadata) continue;
@@ -322,28 +274,18 @@ static sslcv_status read_entries(sslcv__safetensors *file, int64_t data_bytes)
         file->count++;
     }
     for (i = 0; i < file->count; i++) file->by_name[i] = &file->entries[i];
-    SSLCV__TRY(check_cover(file, file->by_name, data_bytes));
-    qsort(file->by_name, (size_t)file->count, sizeof *file->by_name, compare_name);
+    SSLCV__TRY(check_cover(file, file->by_name, data_bytes)); /* sorts them by place; by name comes later */
 end:
     return status;
 }
 
 /* ---- the file ---- */
 
-sslcv_status sslcv__safetensors_open(sslcv_context *context, const char *path, const sslcv_stream *stream,
-                                     int64_t max_bytes, sslcv__safetensors *file)
+sslcv_status sslcv__safetensors_parse(sslcv__tensor_file *file)
 {
     int64_t header_bytes = 0;
     sslcv_status status;
 
-    memset(file, 0, sizeof *file);
-    file->context = context;
-    file->path = path ? path : "the stream";
-    if (path) {
-        SSLCV__TRY(sslcv__file_read(context, path, max_bytes, (void **)&file->bytes, &file->size));
-    } else {
-        SSLCV__TRY(read_stream(stream, max_bytes, file));
-    }
     SSLCV__TRY(check_start(file, &header_bytes));
     SSLCV__TRY(parse_header(file, header_bytes));
     SSLCV__TRY(check_metadata(file));
@@ -351,58 +293,4 @@ sslcv_status sslcv__safetensors_open(sslcv_context *context, const char *path, c
     SSLCV__TRY(read_entries(file, file->size - 8 - header_bytes));
 end:
     return status;
-}
-
-void sslcv__safetensors_close(sslcv__safetensors *file)
-{
-    if (!file->context) return;
-    json_decref(file->header);
-    sslcv__free(file->context, file->by_name);
-    sslcv__free(file->context, file->entries);
-    sslcv__free(file->context, file->bytes);
-    memset(file, 0, sizeof *file);
-}
-
-sslcv__safetensors_entry *sslcv__safetensors_find(const sslcv__safetensors *file, const char *prefix, const char *name)
-{
-    const size_t length = strlen(prefix);
-    int64_t low = 0, high = file->count;
-
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        const char *other = file->by_name[middle]->name;
-        int order = strncmp(prefix, other, length);
-
-        if (order == 0) order = strcmp(name, other + length);
-        if (order == 0) return file->by_name[middle];
-        if (order < 0) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return NULL;
-}
-
-sslcv_status sslcv__safetensors_check_known(const sslcv__safetensors *file, const sslcv__safetensors_entry *entry)
-{
-    if (!entry->dtype) {
-        return sslcv__fail(SSLCV_ERR_UNSUPPORTED,
-                           "%s: tensor \"%s\" has dtype %s; known are F64, F32, F16, BF16, I64, I32, U16, "
-                           "U8, BOOL",
-                           file->path, entry->name, entry->dtype_name);
-    }
-    if (entry->ndim > SSLCV_MAX_DIMS) {
-        return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "%s: tensor \"%s\" has %d axes; at most %d", file->path, entry->name,
-                           (int)entry->ndim, (int)SSLCV_MAX_DIMS);
-    }
-    if (entry->dtype == SSLCV_BOOL) {
-        int64_t i;
-
-        for (i = 0; i < entry->bytes; i++) {
-            if ((unsigned char)entry->data[i] > 1)
-                return bad_entry(file, entry->name, "is BOOL, but has bytes other than 0 and 1");
-        }
-    }
-    return SSLCV_OK;
 }

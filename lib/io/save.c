@@ -2,34 +2,20 @@
  * sslcv_state_save(): two passes over the tensors, the first for the checksum in the header and to find what cannot be
  * saved before any file is touched, the second to write.
  */
-#include "io/safetensors.h"
+#include "io/save.h"
 
 #include "core/checked.h"
 #include "core/context.h"
-#include "core/file.h"
 #include "core/memory.h"
 #include "core/options.h"
 #include "core/tensor.h"
+#include "io/safetensors.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
 
 enum { MAX_GENERATIONS = 9 };
-
-/** Where bytes go: the checksum, a file or a stream. */
-typedef struct sink {
-    uLong checksum;
-    sslcv__new_file *file;
-    const sslcv_stream *stream;
-} sink;
-
-typedef struct saver {
-    sslcv_context *context;
-    const sslcv_state *state;
-    sslcv_save_options options;
-    sslcv__bytes header;
-} saver;
 
 sslcv_status sslcv_save_options_init(sslcv_save_options *options, size_t struct_size)
 {
@@ -77,13 +63,15 @@ static sslcv_status check_options(const sslcv_save_options *options)
     if (options->generations < 0 || options->generations > MAX_GENERATIONS) {
         return sslcv__invalid("save_options.generations is %d; must be 0 .. 9", (int)options->generations);
     }
-    if (options->reserved != 0) return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "save_options.reserved is not 0");
+    if (options->format < SSLCV_FORMAT_SAFETENSORS || options->format > SSLCV_FORMAT_NPY) {
+        return sslcv__invalid("save_options.format is %d; must be one of SSLCV_FORMAT_*, 0 .. 2", (int)options->format);
+    }
     return check_metadata_options(options);
 }
 
 /* ---- what is written, in which order ---- */
 
-static int32_t stored_dtype(const saver *s, const sslcv__variable *variable)
+int32_t sslcv__save_dtype(const sslcv__saver *s, const sslcv__variable *variable)
 {
     return s->options.dtype && (variable->role & SSLCV_ROLE_PARAMETERS) ? s->options.dtype : variable->dtype;
 }
@@ -92,21 +80,21 @@ static int32_t stored_dtype(const saver *s, const sslcv__variable *variable)
  * Tensors of large elements first, else in the state's order: with a header of a multiple of 8 bytes every tensor is
  * then aligned to its element, which readers that map the file rely on.
  */
-static int is_next(const saver *s, int64_t index, int64_t element_size)
+static int is_next(const sslcv__saver *s, int64_t index, int64_t element_size)
 {
     const sslcv__variable *variable = s->state->items[index].variable;
 
-    return (variable->role & s->options.roles) && sslcv_dtype_size(stored_dtype(s, variable)) == element_size;
+    return (variable->role & s->options.roles) && sslcv_dtype_size(sslcv__save_dtype(s, variable)) == element_size;
 }
 
 /* ---- the header ---- */
 
-static sslcv_status append_text(saver *s, const char *text)
+static sslcv_status append_text(sslcv__saver *s, const char *text)
 {
     return sslcv__bytes_append(&s->header, text, (int64_t)strlen(text));
 }
 
-static sslcv_status append_pair(saver *s, const char *key, const char *value)
+static sslcv_status append_pair(sslcv__saver *s, const char *key, const char *value)
 {
     sslcv_status status;
 
@@ -118,7 +106,7 @@ end:
     return status;
 }
 
-static int host_has_key(const saver *s, const char *key)
+static int host_has_key(const sslcv__saver *s, const char *key)
 {
     int64_t i;
 
@@ -129,7 +117,7 @@ static int host_has_key(const saver *s, const char *key)
 }
 
 /** Checksum (zeros as yet), format, version, what the state says, what the host says; of equal keys the host's. */
-static sslcv_status append_metadata(saver *s)
+static sslcv_status append_metadata(sslcv__saver *s)
 {
     const sslcv_state *state = s->state;
     sslcv_status status;
@@ -151,7 +139,7 @@ end:
     return status;
 }
 
-static sslcv_status append_name(saver *s, const char *name)
+static sslcv_status append_name(sslcv__saver *s, const char *name)
 {
     sslcv__bytes joined = {0};
     const char *prefix = s->options.prefix ? s->options.prefix : "";
@@ -170,10 +158,10 @@ end:
     return status;
 }
 
-static sslcv_status append_entry(saver *s, const sslcv__state_item *item, int64_t *offset)
+static sslcv_status append_entry(sslcv__saver *s, const sslcv__state_item *item, int64_t *offset)
 {
     const sslcv__variable *variable = item->variable;
-    const int32_t dtype = stored_dtype(s, variable);
+    const int32_t dtype = sslcv__save_dtype(s, variable);
     int64_t end = 0;
     int32_t i;
     sslcv_status status;
@@ -201,7 +189,7 @@ end:
 }
 
 /** What is written must be read again: two windows onto one state, appended without prefixes, would not be. */
-static sslcv_status check_header(const saver *s)
+static sslcv_status check_header(const sslcv__saver *s)
 {
     json_error_t error;
     json_t *header = json_loadb(s->header.data + 8, (size_t)s->header.size - 8, JSON_REJECT_DUPLICATES, &error);
@@ -217,7 +205,7 @@ static sslcv_status check_header(const saver *s)
 }
 
 /** The length's 8 bytes and the JSON, padded so that both take a multiple of 8. */
-static sslcv_status build_header(saver *s)
+static sslcv_status build_header(sslcv__saver *s)
 {
     int64_t offset = 0, size, i;
     sslcv_status status;
@@ -258,7 +246,7 @@ static sslcv_status write_stream(const sslcv_stream *stream, const char *data, i
     return SSLCV_OK;
 }
 
-static sslcv_status put(sink *to, const void *data, int64_t size)
+sslcv_status sslcv__save_put(sslcv__sink *to, const void *data, int64_t size)
 {
     const char *bytes = data;
 
@@ -274,11 +262,11 @@ static sslcv_status put(sink *to, const void *data, int64_t size)
     return SSLCV_OK;
 }
 
-/** One tensor in plain layout and the file's dtype; what is so already goes without a copy. */
-static sslcv_status put_tensor(const saver *s, const sslcv__state_item *item, sink *to)
+/** What is in that form already goes without a copy. */
+sslcv_status sslcv__save_put_tensor(const sslcv__saver *s, const sslcv__state_item *item, sslcv__sink *to)
 {
     const sslcv__variable *variable = item->variable;
-    const int32_t dtype = stored_dtype(s, variable);
+    const int32_t dtype = sslcv__save_dtype(s, variable);
     const int64_t bytes = variable->count * sslcv_dtype_size(dtype);
     sslcv_tensor plain, converted;
     void *dense = NULL, *other = NULL;
@@ -298,29 +286,31 @@ static sslcv_status put_tensor(const saver *s, const sslcv__state_item *item, si
     if (variable->role & SSLCV_ROLE_PARAMETERS) {
         SSLCV__TRY(sslcv__state_check_finite(dtype, converted.data, variable->count, item->name));
     }
-    SSLCV__TRY(put(to, converted.data, bytes));
+    SSLCV__TRY(sslcv__save_put(to, converted.data, bytes));
 end:
     sslcv__free(s->context, other);
     sslcv__free(s->context, dense);
     return status;
 }
 
-static sslcv_status put_all(const saver *s, sink *to)
+static sslcv_status put_all(const sslcv__saver *s, sslcv__sink *to)
 {
     int64_t size, i;
-    sslcv_status status = put(to, s->header.data, s->header.size);
+    sslcv_status status;
 
+    if (s->options.format != SSLCV_FORMAT_SAFETENSORS) return sslcv__npz_put(s, to);
+    status = sslcv__save_put(to, s->header.data, s->header.size);
     for (size = 8; size >= 1; size /= 2) {
         for (i = 0; i < s->state->count && status == SSLCV_OK; i++) {
-            if (is_next(s, i, size)) status = put_tensor(s, &s->state->items[i], to);
+            if (is_next(s, i, size)) status = sslcv__save_put_tensor(s, &s->state->items[i], to);
         }
     }
     return status;
 }
 
-static sslcv_status put_checksum(saver *s)
+static sslcv_status put_checksum(sslcv__saver *s)
 {
-    sink to = {.checksum = crc32(0, Z_NULL, 0)};
+    sslcv__sink to = {.checksum = crc32(0, Z_NULL, 0)};
     char digits[16];
     const sslcv_status status = put_all(s, &to);
 
@@ -330,9 +320,9 @@ static sslcv_status put_checksum(saver *s)
     return SSLCV_OK;
 }
 
-static sslcv_status write_file(const saver *s, const char *path)
+static sslcv_status write_file(const sslcv__saver *s, const char *path)
 {
-    sink to = {0};
+    sslcv__sink to = {0};
     sslcv_status status = sslcv__new_file_open(s->context, path, &to.file);
 
     if (status != SSLCV_OK) return status;
@@ -344,7 +334,7 @@ static sslcv_status write_file(const saver *s, const char *path)
 
 sslcv_status sslcv_state_save(const sslcv_state *state, const char *path, const sslcv_save_options *options)
 {
-    saver s = {.options = {.roles = SSLCV_ROLE_ALL}};
+    sslcv__saver s = {.options = {.roles = SSLCV_ROLE_ALL}};
     sslcv_stream stream = {0};
     sslcv_status status = sslcv__check(state, SSLCV__STATE, "state");
 
@@ -359,15 +349,20 @@ sslcv_status sslcv_state_save(const sslcv_state *state, const char *path, const 
         if (!stream.write) return sslcv__null("stream.write");
     }
     SSLCV__TRY(sslcv__state_before_read(state));
-    SSLCV__TRY(build_header(&s));
-    SSLCV__TRY(put_checksum(&s));
+    if (s.options.format == SSLCV_FORMAT_SAFETENSORS) {
+        SSLCV__TRY(build_header(&s));
+        SSLCV__TRY(put_checksum(&s));
+    } else {
+        SSLCV__TRY(sslcv__npz_prepare(&s));
+    }
     if (path) {
         SSLCV__TRY(write_file(&s, path));
     } else {
-        sink to = {.stream = &stream};
+        sslcv__sink to = {.stream = &stream};
         SSLCV__TRY(put_all(&s, &to));
     }
 end:
+    sslcv__free(s.context, s.parts);
     sslcv__free(s.context, s.header.data);
     return status;
 }

@@ -11,6 +11,8 @@ BEGIN {
     # The places that must, and why.
     allowed["lib/core/context.c aligned_alloc"] = "the default allocator"
     allowed["lib/core/context.c free"] = "the default allocator"
+    allowed["lib/core/dlpack.c malloc"] = "what a consumer holds may outlive every context"
+    allowed["lib/core/dlpack.c free"] = "likewise"
     allowed["lib/image/jpeg.c setjmp"] = "the only way out of an error of libjpeg"
     allowed["lib/image/jpeg.c longjmp"] = "the only way out of an error of libjpeg"
     allowed["lib/core/compute.c omp_set_num_threads"] = "set for the frame, and put back"

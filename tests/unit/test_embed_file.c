@@ -62,16 +62,16 @@ START_TEST(file_holds_what_memory_holds)
     width = shape.shape[1];
     ck_assert_int_gt(width, w.dim);
     whole = embed(&options, COUNT, width, labels);
-    snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (13, %d, ), }", (int)width);
+    snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (13, %d), }", (int)width);
     part_bytes[1] = 4 * width * 11;
     for (i = 0; i < sizeof part_bytes / sizeof *part_bytes; i++) {
         OK(sslcv__embed_to_file(&options, features_path, labels_path, part_bytes[i]));
         check_file(features_path, text, whole, (size_t)(COUNT * width) * sizeof *whole);
-        check_file(labels_path, "{'descr': '<i8', 'fortran_order': False, 'shape': (13, ), }", labels, sizeof labels);
+        check_file(labels_path, "{'descr': '<i8', 'fortran_order': False, 'shape': (13,), }", labels, sizeof labels);
     }
     options.first = 5;
     OK(sslcv_embed_to_file(&options, features_path, NULL)); /* the rest; over the file that is there */
-    snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (8, %d, ), }", (int)width);
+    snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (8, %d), }", (int)width);
     free(whole);
     whole = embed(&options, 8, width, NULL);
     check_file(features_path, text, whole, (size_t)(8 * width) * sizeof *whole);

@@ -134,7 +134,7 @@ START_TEST(malformed_starts)
         {"\0\xe1\xf5\5\0\0\0\0{}", 10, "its header has 100000000 bytes, of which 2 are there"},
         {"\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, "would have 18446744073709551615 bytes"},
         {"\2\0\0\0\0\0\0\x80{}", 10, "would have 9223372036854775810 bytes"},
-        {"PK\3\4 and so on, as torch.save() does", 30, "is a zip archive"},
+        {"PK\3\4 and so on, as torch.save() does", 30, "is a damaged zip archive"},
     };
     sslcv_state *target = make_target();
     size_t i;
