@@ -15,7 +15,7 @@
  *     --fractions LIST   of the labels; default 0.01,0.1
  *     --repeats N        with few labels: other labels, order and first weights each time; default 1
  *     --linear NAME      preset of the linear probe; default simclr-cifar, with --preset imagenet simclr
- *     --steps N, --batch N, --rates LIST, --decays LIST   of fine-tuning; default 500, 64, "0.1,0.03,0.01" and "0".
+ *     --steps N, --batch N, --rates LIST, --decays LIST   of fine-tuning; default 500, 64, "0.3,0.1,0.03" and "0".
  *                        More than one: chosen on a fifth of the images that it learns from, never on test images.
  *                        A decay is of a whole step: of weights by rate * decay
  *     --frozen K         stages that rest; default 2: stem and layer1
@@ -442,7 +442,7 @@ int main(int argc, char **argv)
 
     if (!read_arguments(argc, argv, &a)) return 2;
     if (!a.fractions) a.fractions = a.data ? "0.01,0.1" : "0.25";
-    if (!a.rates) a.rates = a.data ? "0.1,0.03,0.01" : "0.1";
+    if (!a.rates) a.rates = a.data ? "0.3,0.1,0.03" : "0.1";
     if (!a.steps) a.steps = a.data ? "500" : "20";
     e.arguments = &a;
     e.wanted = read_protocols(a.only);

@@ -1,5 +1,5 @@
 /*
- * Labelled images as the command line names them, and shares of them. Used by pretrain.c, evaluate.c and transfer.c. Not
+ * Labelled images as the command line names them, and shares of them: for pretrain.c, evaluate.c and transfer.c. Not
  * part of the library.
  */
 #ifndef IMAGES_H
@@ -15,7 +15,7 @@
         if ((status = (call)) != SSLCV_OK) goto end;                                                                   \
     } while (0)
 
-/** spec: a folder with a folder for each class, "cifar10:DIR", "cifar100:DIR" or "idx:IMAGES,LABELS"; part: of CIFAR. */
+/** spec: a folder with one for each class, "cifar10:DIR", "cifar100:DIR" or "idx:IMAGES,LABELS"; part: of CIFAR. */
 static inline sslcv_status open_images(sslcv_context *context, const char *spec, int32_t part, sslcv_dataset **out)
 {
     static const struct {

@@ -219,7 +219,7 @@ end:
     return status;
 }
 
-/** Rate and decay that do best on held, learnt from rest; the first of equals. A rate at which it diverges is no good. */
+/** Rate and decay that do best on held, learnt from rest; the first of equals. Rates at which it diverges are none. */
 static inline sslcv_status choose_rate(const protocol *p, const sslcv_backbone *start, sslcv_dataset *rest,
                                        sslcv_dataset *held, int64_t frozen, uint64_t seed, outcome *best)
 {
