@@ -181,7 +181,13 @@ $(BUILD)/learn/%: tests/learn/%.c $(BUILD)/flags $(STATIC)
 	$(say) CC $<
 	$(Q)$(COMPILE) -Itests/unit -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(CHECK_LIBS) $(LIBS)
 
-tests: $(TESTS) $(LEARNING)
+# What steps of recipes compute, to be compared between threads, instruction sets and precisions.
+$(BUILD)/numbers/%: tests/numbers/%.c $(BUILD)/flags $(STATIC)
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(COMPILE) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
+
+tests: $(TESTS) $(LEARNING) $(BUILD)/numbers/numbers
 
 # make check-unit ONLY=core runs one suite, ONLY='augment*' those of a module.
 ONLY ?= *
@@ -195,7 +201,7 @@ check-golden: $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(sort $(wildcard $(GOL
 	@sh tests/tools/run_tests.sh $^
 
 # Recipes line by line, then whether each learns: two minutes a method at most. METHOD=byol for one of them,
-# METHOD_FLAGS='--data DIR --seed 2 --threads 1'.
+# METHOD_FLAGS='--data DIR --seed 2 --threads 2'.
 METHOD_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/unit/test_method*.c tests/unit/test_recipe*.c)))
 check-methods: $(METHOD_TESTS) $(LEARNING)
 	@sh tests/tools/run_tests.sh $(METHOD_TESTS)
@@ -222,7 +228,7 @@ check-onednn3:
 
 # ---- checks of everything around the code ----
 
-CHECKS := check-includes check-banned check-headers check-abi check-symbols check-unit check-examples check-docs check-install
+CHECKS := check-includes check-banned check-headers check-abi check-symbols check-unit check-numbers check-examples check-docs check-install
 check: $(CHECKS)
 	@echo "all checks passed: $(CHECKS)"
 
@@ -238,6 +244,8 @@ check-abi: $(SHARED)
 	@$(TOOLS) sh tests/tools/check_abi.sh $(BUILD)
 check-symbols: $(STATIC) $(SHARED)
 	@$(TOOLS) sh tests/tools/check_symbols.sh $(BUILD)
+check-numbers: $(BUILD)/numbers/numbers
+	@sh tests/tools/check_numbers.sh $<
 check-examples: examples shared
 	@$(TOOLS) sh tests/tools/check_examples.sh $(BUILD) $(EXAMPLES_C) $(EXAMPLES_CXX)
 check-docs: lib
@@ -346,7 +354,7 @@ help:
 	@echo '                     check-examples check-docs check-install'
 	@echo 'make check-unit ONLY=core    one suite'
 	@echo 'make check-golden    losses and optimizers against published numbers, naive twins and finite differences'
-	@echo 'make check-methods   recipes line by line, then whether each learns on real images: twenty minutes'
+	@echo 'make check-methods   recipes line by line, then whether each learns on real images: a quarter of an hour'
 	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
