@@ -20,6 +20,7 @@ PREFIX     ?= /usr/local
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+MANDIR     ?= $(PREFIX)/share/man
 DESTDIR    ?=
 # make knows a CC, CXX and AR of its own, which are "cc", "g++" and "ar" where nobody sets them: as good.
 
@@ -228,7 +229,8 @@ check-onednn3:
 
 # ---- checks of everything around the code ----
 
-CHECKS := check-includes check-banned check-headers check-abi check-symbols check-unit check-numbers check-examples check-docs check-install
+CHECKS := check-includes check-banned check-headers check-abi check-symbols check-unit check-numbers check-examples check-docs \
+  check-reference check-install
 check: $(CHECKS)
 	@echo "all checks passed: $(CHECKS)"
 
@@ -252,6 +254,11 @@ check-docs: lib
 	@$(TOOLS) sh tests/tools/check_docs.sh $(BUILD)
 check-install: lib
 	@$(TOOLS) sh tests/tools/check_install.sh $(BUILD)
+
+# Debian packages, where their tools are: a quarter of an hour.
+check-debian:
+	@mkdir -p $(BUILD)
+	@$(TOOLS) sh tests/tools/check_debian.sh $(BUILD)
 
 # The description of this build's ABI; at a release it becomes tests/abi/sslcv-$(VERSION).abi.
 abi: $(SHARED)
@@ -283,6 +290,21 @@ check-interop: $(SHARED)
 check-memory: $(BUILD)/bench/memory
 	@OMP_WAIT_POLICY=passive $<
 
+# ---- reference: manual pages and HTML, from the headers ----
+
+REFERENCE := $(sort $(wildcard docs/reference/*))
+
+# A marker beside each folder tells when all of it was made.
+man html: %: $(BUILD)/%.made
+$(BUILD)/man.made $(BUILD)/html.made: $(BUILD)/%.made: $(filter %.h,$(HEADERS)) $(REFERENCE)
+	@rm -rf $(BUILD)/$* && mkdir -p $(BUILD)/$*
+	@$(PYTHON) -B docs/reference/generate.py $* $(BUILD)/$* $(filter %.h,$(HEADERS))
+	@touch $@
+
+check-reference:
+	@mkdir -p $(BUILD)
+	@$(TOOLS) sh tests/tools/check_reference.sh $(BUILD) $(filter %.h,$(HEADERS))
+
 # ---- install ----
 
 $(BUILD)/sslcv.pc: pkgconfig/sslcv.pc.in FORCE
@@ -292,26 +314,49 @@ $(BUILD)/sslcv.pc: pkgconfig/sslcv.pc.in FORCE
 	  -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|' -e 's|@JPEG@|$(if $(JPEG), libjpeg)|' \
 	  -e 's|@LBFGS@|$(if $(LBFGS), liblbfgs)|' $< > $@
 
-install: lib $(BUILD)/sslcv.pc
-	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/sslcv $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PKGCONFIGDIR)
+# CMake's files find the prefix from their own place, so that an installed copy can be moved. A LIBDIR outside of the
+# prefix leaves no way back but the path itself.
+CMAKEDIR      = $(LIBDIR)/cmake/sslcv
+CMAKE_FILES  := $(BUILD)/sslcv-config.cmake $(BUILD)/sslcv-config-version.cmake
+empty        :=
+list          = $(subst $(empty) ,;,$(strip $(1)))
+CMAKE_PREFIX  = $(if $(filter $(PREFIX)/%,$(LIBDIR)),$${sslcv_libdir}$(subst $(empty) ,,$(patsubst %,/..,$(subst /, \
+                  ,$(patsubst $(PREFIX)/%,%,$(LIBDIR))))),$(PREFIX))
+
+$(CMAKE_FILES): $(BUILD)/%: cmake/%.in FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@CMAKE_PREFIX@|$(CMAKE_PREFIX)|' -e 's|@SONAME@|$(SONAME)|' -e 's|@CMAKE_LIBS@|$(call list,$(LIBS))|' \
+	  -e 's|@CMAKE_INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${sslcv_prefix}/%,$(INCLUDEDIR))|' -e 's|@VERSION@|$(VERSION)|' \
+	  -e 's|@VERSION_SERIES@|$(basename $(VERSION))|' $< > $@
+
+install: lib $(BUILD)/sslcv.pc $(CMAKE_FILES)
+	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/sslcv $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PKGCONFIGDIR) $(DESTDIR)$(CMAKEDIR)
 	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(INCLUDEDIR)/sslcv
 	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
 	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
 	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libsslcv.so
 	$(INSTALL) -m 644 $(BUILD)/sslcv.pc $(DESTDIR)$(PKGCONFIGDIR)
+	$(INSTALL) -m 644 $(CMAKE_FILES) $(DESTDIR)$(CMAKEDIR)
 ifeq ($(LIBSSL_ALIAS),1)
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/sslcv
 	ln -sf ../$(SONAME) $(DESTDIR)$(LIBDIR)/sslcv/libssl.so
 	$(INSTALL) -m 644 $(BUILD)/sslcv.pc $(DESTDIR)$(LIBDIR)/sslcv/libssl.pc
 endif
 
+install-man: man
+	$(INSTALL) -d $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
+	$(INSTALL) -m 644 $(BUILD)/man/man3/* $(DESTDIR)$(MANDIR)/man3
+	$(INSTALL) -m 644 $(BUILD)/man/man7/* $(DESTDIR)$(MANDIR)/man7
+
 uninstall:
+	rm -f $(DESTDIR)$(MANDIR)/man3/sslcv_* $(DESTDIR)$(MANDIR)/man7/sslcv.7
 	rm -f $(HEADERS:include/%=$(DESTDIR)$(INCLUDEDIR)/%)
 	rm -f $(DESTDIR)$(LIBDIR)/libsslcv.a $(DESTDIR)$(LIBDIR)/$(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME) \
 	  $(DESTDIR)$(LIBDIR)/libsslcv.so $(DESTDIR)$(PKGCONFIGDIR)/sslcv.pc \
+	  $(CMAKE_FILES:$(BUILD)/%=$(DESTDIR)$(CMAKEDIR)/%) \
 	  $(DESTDIR)$(LIBDIR)/sslcv/libssl.so $(DESTDIR)$(LIBDIR)/sslcv/libssl.pc
-	-rmdir $(DESTDIR)$(INCLUDEDIR)/sslcv $(DESTDIR)$(LIBDIR)/sslcv 2>/dev/null || true
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/sslcv $(DESTDIR)$(LIBDIR)/sslcv $(DESTDIR)$(CMAKEDIR) 2>/dev/null || true
 
 dist:
 	@mkdir -p $(BUILD)
@@ -349,9 +394,10 @@ help:
 	@echo 'make deps            install what building, the demo and the tests need (Debian, Ubuntu), or name it'
 	@echo 'make demo            pre-train on real images and show what it brought: about three minutes'
 	@echo 'make examples        the programs of examples/'
+	@echo 'make man html        the reference, from the headers, into $$(BUILD)/man and $$(BUILD)/html; install-man'
 	@echo 'make install         to $$(DESTDIR)$$(PREFIX); uninstall; LIBSSL_ALIAS=1: docs/packaging.md'
 	@echo 'make check           all of: check-unit check-includes check-banned check-headers check-abi check-symbols'
-	@echo '                     check-examples check-docs check-install'
+	@echo '                     check-examples check-docs check-reference check-install'
 	@echo 'make check-unit ONLY=core    one suite'
 	@echo 'make check-golden    losses and optimizers against published numbers, naive twins and finite differences'
 	@echo 'make check-methods   recipes line by line, then whether each learns on real images: a quarter of an hour'
@@ -359,11 +405,12 @@ help:
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
 	@echo 'make check-interop   files and memory exchanged with NumPy'
+	@echo 'make check-debian    the Debian packages of debian/: built twice, lintian, compared, tried'
 	@echo 'make check-memory    1,000 steps: does the process grow?'
 	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
 	@echo 'make dist clean      source archive in $$(BUILD); remove $$(BUILD)'
-	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR DESTDIR BUILD OPENMP_LIBS JPEG LBFGS V=1'
+	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR MANDIR DESTDIR BUILD OPENMP_LIBS JPEG LBFGS V=1'
 
 FORCE:
-.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-interop check-memory abi \
-  check-golden check-methods check-onednn3 bench bench-learning install uninstall dist format format-check lint deps clean help FORCE
+.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-interop check-memory check-debian abi \
+  check-golden check-methods man html install-man check-onednn3 bench bench-learning install uninstall dist format format-check lint deps clean help FORCE

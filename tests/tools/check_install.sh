@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs into an empty prefix and into a DESTDIR, compares the lists of files, builds and runs what users would build
-# against it by pkg-config, and uninstalls.
+# against it by pkg-config and CMake, and uninstalls.
 #
 #     CC= CXX= PKG_CONFIG= PYTHON= MAKE= VERSION= check_install.sh BUILD
 build=$(cd "$1" && pwd)
@@ -15,9 +15,13 @@ fail() {
     echo "check-install: $*"
     failures=$((failures + 1))
 }
+show() {
+    cat "$work/log"
+    fail "$*"
+}
 make_quietly() {
     # MAKEFLAGS of the make above would bring its variables back.
-    MAKEFLAGS= ${MAKE:-make} BUILD="$build" "$@" > "$work/log" 2>&1 || { cat "$work/log"; fail "make $*"; }
+    MAKEFLAGS= ${MAKE:-make} BUILD="$build" "$@" > "$work/log" 2>&1 || show "make $*"
 }
 files_in() {
     (cd "$1" && find . ! -type d | sed 's|^\./||' | sort)
@@ -34,7 +38,11 @@ make_quietly install PREFIX=/opt/somewhere DESTDIR="$work/destdir"
 files_in "$work/destdir/opt/somewhere" > "$work/staged"
 diff "$work/expected" "$work/staged" || fail "files in DESTDIR differ from tests/install/files.txt"
 [ "$(ls "$work/destdir")" = opt ] || fail "something is outside of the prefix in DESTDIR"
-if grep -q "$work" "$work/destdir/opt/somewhere/lib/pkgconfig/sslcv.pc"; then fail "sslcv.pc names DESTDIR"; fi
+if grep -rIl "$work" "$work/destdir"; then fail "text files name DESTDIR"; fi
+for tree in "$prefix" "$work/destdir"; do
+    taken=$(find "$tree" -name 'libssl*' ! -name 'libsslcv*' -o -name 'ssl.h' -o -name 'openssl*')
+    [ -z "$taken" ] || fail "names that are OpenSSL's:" $taken
+done
 
 make_quietly install PREFIX="$work/alias" LIBSSL_ALIAS=1
 files_in "$work/alias" | diff "$work/expected" - | grep '^[<>]' > "$work/extra"
@@ -73,6 +81,73 @@ else
 fi
 [ "$($config --modversion sslcv)" = "$VERSION" ] || fail "sslcv.pc has another version"
 
+# The literal name works from its own folder, and from no other; libssl.pc beside sslcv.pc stays OpenSSL's.
+alias_lib=$work/alias/lib
+(
+    export LD_LIBRARY_PATH="$alias_lib"
+    run alias "${CC:-cc} -std=c99" tests/install/consumer.c -I"$work/alias/include" -L"$alias_lib/sslcv" -lssl
+    run alias_pc "${CC:-cc} -std=c99" tests/install/consumer.c \
+        $(PKG_CONFIG_PATH="$alias_lib/sslcv" $config --cflags --libs libssl)
+    exit $failures
+) || failures=$((failures + $?))
+for program in alias alias_pc; do
+    LD_LIBRARY_PATH=$alias_lib ldd "$work/programs/$program" | grep -q "libsslcv\.so\.0 => $alias_lib/" ||
+        fail "$program does not use libsslcv.so.0"
+    if ldd "$work/programs/$program" | grep -q 'libssl\.so'; then fail "$program wants a libssl.so"; fi
+done
+if ${CC:-cc} -I"$work/alias/include" tests/install/consumer.c -DEXPECTED_VERSION='""' -o "$work/taken" \
+        -L"$alias_lib" -lssl 2> /dev/null; then
+    fail "-lssl finds this library outside of its folder"
+fi
+[ "$(env PKG_CONFIG_PATH= $config --variable=pcfiledir libssl 2>&1)" = \
+  "$(env PKG_CONFIG_PATH="$alias_lib/pkgconfig" $config --variable=pcfiledir libssl 2>&1)" ] ||
+    fail "an installed copy changes what pkg-config finds as libssl"
+
+# ---- CMake ----
+
+# cmake_finds NAME PREFIX WANTED COMPONENTS: configures a project; its output is in $work/log.
+cmake_finds() {
+    env -u LD_LIBRARY_PATH -u PKG_CONFIG_PATH cmake -S tests/install -B "$work/$1" -DCMAKE_PREFIX_PATH="$2" \
+        -DWANTED="$3" -DCOMPONENTS="$4" -DCMAKE_C_COMPILER="${CC:-cc}" -DCMAKE_CXX_COMPILER="${CXX:-c++}" \
+        $cmake_flags > "$work/log" 2>&1
+}
+# cmake_runs NAME PREFIX COMPONENTS: configures, builds without warnings and runs.
+cmake_runs() {
+    cmake_finds "$1" "$2" 0.1 "$3" && CFLAGS= CXXFLAGS= MAKEFLAGS= cmake --build "$work/$1" > "$work/log" 2>&1 ||
+        { show "CMake: $1"; return; }
+    for program in "$work/$1"/cmake_c*; do
+        env -u LD_LIBRARY_PATH "$program" > "$work/log" 2>&1 || show "CMake: $1: $program"
+        env -u LD_LIBRARY_PATH ldd "$program" > "$work/log"
+        case $program in
+        *_static) grep -q sslcv "$work/log" && fail "CMake: $1: $program uses the shared library" ;;
+        *) grep -q "sslcv\.so\.0 => $2/" "$work/log" || show "CMake: $1: $program uses another library" ;;
+        esac
+        cp "$program" "$work/programs/$1_${program##*/}"
+    done
+}
+cmake_flags=
+if command -v cmake >/dev/null 2>&1; then
+    cmake_runs cmake "$prefix" 'sslcv;static'
+    series=${VERSION%.*}
+    for wanted in "$series" "$VERSION" "$VERSION;EXACT" "${VERSION%%.*}" "$series...<99"; do
+        cmake_finds version "$prefix" "$wanted" sslcv || show "CMake: asked for $wanted, not found"
+    done
+    for wanted in "${series%.*}.$((${series#*.} + 1))" "$series.$((${VERSION##*.} + 1))" 99 0.0 "0.0...<$VERSION"; do
+        if cmake_finds version "$prefix" "$wanted" sslcv; then fail "CMake: asked for $wanted, took $VERSION"; fi
+        grep -q "version: $VERSION" "$work/log" || show "CMake: asked for $wanted, silent on what there is"
+    done
+    if cmake_finds component "$prefix" "$series" nonesuch; then fail "CMake: finds a component that is none"; fi
+    grep -q 'no sslcv::nonesuch' "$work/log" || show "CMake: does not name a component that is none"
+
+    # Another depth of LIBDIR, moved after it was installed. CMake looks below lib/ for its own machine's name only.
+    make_quietly install PREFIX="$work/before" LIBDIR="$work/before/lib/some-machine"
+    mv "$work/before" "$work/after"
+    cmake_flags=-Dsslcv_DIR=$work/after/lib/some-machine/cmake/sslcv
+    cmake_runs moved "$work/after" 'sslcv;static'
+else
+    echo "check-install: no CMake; find_package() left out"
+fi
+
 # Static: a prefix without the shared library, as distributions that have only libsslcv.a.
 rm -f "$prefix"/lib/libsslcv.so*
 run c_static "${CC:-cc} -std=c99" tests/install/consumer.c $($config --static --cflags --libs sslcv)
@@ -83,6 +158,14 @@ done
 
 # ---- uninstall ----
 
+if command -v "${PYTHON:-python3}" >/dev/null 2>&1; then
+    make_quietly install-man PREFIX="$work/alias"
+    for page in man3/sslcv_trainer_run.3 man3/sslcv_trainer_options.3 man7/sslcv.7; do
+        [ -f "$work/alias/share/man/$page" ] || fail "install-man leaves out $page"
+    done
+else
+    echo "check-install: no Python; manual pages left out"
+fi
 make_quietly uninstall PREFIX="$work/alias"
 left=$(files_in "$work/alias")
 [ -z "$left" ] || fail "uninstall leaves" $left

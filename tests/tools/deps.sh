@@ -4,14 +4,15 @@
 set -u
 build="gcc make pkg-config libdnnl-dev zlib1g-dev libstb-dev libjansson-dev libjpeg-dev liblbfgs-dev librandom123-dev"
 demo="dataset-fashion-mnist"
-check="check g++ python3 libssl-dev valgrind abigail-tools clang-format"
+check="check g++ cmake python3 mandoc libssl-dev valgrind abigail-tools clang-format"
 
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
     cat <<TEXT
 This system has no apt-get. Please install what is missing of:
   Fedora    gcc gcc-c++ make pkgconf onednn-devel zlib-devel stb_image-devel jansson-devel libjpeg-turbo-devel
-            liblbfgs-devel Random123-devel check-devel openssl-devel valgrind libabigail clang-tools-extra
-  Arch      base-devel onednn zlib stb jansson libjpeg-turbo liblbfgs random123 check openssl valgrind libabigail clang
+            liblbfgs-devel Random123-devel check-devel cmake mandoc openssl-devel valgrind libabigail clang-tools-extra
+  Arch      base-devel onednn zlib stb jansson libjpeg-turbo liblbfgs random123 check cmake mandoc openssl
+            valgrind libabigail clang
   Homebrew  gcc make pkg-config onednn zlib jansson jpeg-turbo check; stb and Random123 are headers to be put on the
             include path
 libjpeg-turbo may be missing: JPEG files then take longer to decode. So may liblbfgs: the library is then built without
