@@ -88,7 +88,7 @@ LIBS         := -lz -ljansson $(JPEG_LIBS) $(LBFGS_LIBS) $(PRIVATE_LIBS)
 
 SOURCES := $(sort $(foreach m,$(MODULES),$(wildcard lib/$(m)/*.c lib/$(m)/v$(ONEDNN_MAJOR)/*.c)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
-HEADERS := $(sort $(wildcard include/sslcv/*.h))
+HEADERS := $(sort $(wildcard include/sslcv/*.h include/sslcv/*.hpp))
 STATIC  := $(BUILD)/libsslcv.a
 SONAME  := libsslcv.so.$(SOVERSION)
 SHARED  := $(BUILD)/libsslcv.so.$(VERSION)
@@ -134,23 +134,16 @@ $(SHARED): $(OBJECTS) lib/sslcv.map
 # ---- examples: public headers only, as a user would compile them ----
 
 EXAMPLES_C   := $(patsubst examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard examples/*.c)))
-EXAMPLES_CXX := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(sort $(wildcard examples/cpp/*.cpp)))
 DEMO_SOURCES := $(sort $(wildcard examples/demo/*.c))
 DEMO         := $(if $(DEMO_SOURCES),$(BUILD)/examples/demo/demo)
-EXAMPLES     := $(EXAMPLES_C) $(EXAMPLES_CXX) $(DEMO)
+EXAMPLES     := $(EXAMPLES_C) $(DEMO)
 EXAMPLE_FLAGS = -Iinclude $(CPPFLAGS) -Wall -Wextra -pedantic $(EXTRA_CFLAGS)
 EXAMPLE_C     = $(CC) -std=c99 -D_POSIX_C_SOURCE=200809L $(EXAMPLE_FLAGS) $(CFLAGS)
-EXAMPLE_CXX   = $(CXX) -std=c++11 $(EXAMPLE_FLAGS) $(CXXFLAGS)
 
 $(EXAMPLES_C): $(BUILD)/examples/%: examples/%.c $(BUILD)/flags $(STATIC)
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(EXAMPLE_C) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
-
-$(EXAMPLES_CXX): $(BUILD)/examples/%: examples/%.cpp $(BUILD)/flags $(STATIC)
-	@mkdir -p $(@D)
-	$(say) CXX $<
-	$(Q)$(EXAMPLE_CXX) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
 
 $(DEMO): $(DEMO_SOURCES) $(wildcard examples/demo/*.h) $(BUILD)/flags $(STATIC)
 	@mkdir -p $(@D)
@@ -248,12 +241,15 @@ check-symbols: $(STATIC) $(SHARED)
 	@$(TOOLS) sh tests/tools/check_symbols.sh $(BUILD)
 check-numbers: $(BUILD)/numbers/numbers
 	@sh tests/tools/check_numbers.sh $<
-check-examples: examples shared
-	@$(TOOLS) sh tests/tools/check_examples.sh $(BUILD) $(EXAMPLES_C) $(EXAMPLES_CXX)
+check-examples: examples
+	@$(TOOLS) sh tests/tools/check_examples.sh $(BUILD) $(EXAMPLES_C)
 check-docs: lib
 	@$(TOOLS) sh tests/tools/check_docs.sh $(BUILD)
 check-install: lib
 	@$(TOOLS) sh tests/tools/check_install.sh $(BUILD)
+# make check-bindings ONLY=python runs one of them.
+check-bindings: shared
+	@$(TOOLS) ONLY='$(ONLY)' sh tests/tools/check_bindings.sh $(BUILD)
 
 # Debian packages, where their tools are: a quarter of an hour.
 check-debian:
@@ -379,7 +375,7 @@ compile_commands.json: FORCE
 	  printf '%s{"directory": "%s", "file": "%s", "arguments": ["%s", "-std=c11", "-fopenmp", "-Iinclude", "-Ilib", "-Itests/unit", "-D_POSIX_C_SOURCE=200809L", "-DSSLCV_BUILD", "-DSSLCV__ONEDNN=\\"$(ONEDNN)\\"", "-c", "%s"]}' \
 	    "$$separator" "$(CURDIR)" "$$f" "$(firstword $(CC))" "$$f"; separator=', '; done; echo ']'; } > $@
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(LEARNING:=.d) $(EXAMPLES_C:=.d) $(EXAMPLES_CXX:=.d) $(BENCHES:=.d)
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(LEARNING:=.d) $(EXAMPLES_C:=.d) $(BENCHES:=.d)
 
 endif # AFTER_DEPS
 
@@ -405,6 +401,7 @@ help:
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
 	@echo 'make check-interop   files and memory exchanged with NumPy'
+	@echo 'make check-bindings ONLY=python    the library from other languages; those that are not installed are left out'
 	@echo 'make check-debian    the Debian packages of debian/: built twice, lintian, compared, tried'
 	@echo 'make check-memory    1,000 steps: does the process grow?'
 	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
@@ -412,5 +409,6 @@ help:
 	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR MANDIR DESTDIR BUILD OPENMP_LIBS JPEG LBFGS V=1'
 
 FORCE:
-.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-interop check-memory check-debian abi \
-  check-golden check-methods man html install-man check-onednn3 bench bench-learning install uninstall dist format format-check lint deps clean help FORCE
+.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-interop check-bindings \
+  check-memory check-debian abi check-golden check-methods man html install-man check-onednn3 bench bench-learning install uninstall \
+  dist format format-check lint deps clean help FORCE

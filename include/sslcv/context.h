@@ -71,6 +71,8 @@ typedef struct sslcv_context_options {
                                               a shape is first seen (results may then differ in their last digits from
                                               run to run), and what was found is kept in this file, which processes on
                                               machines alike may share; "": in memory only */
+    void                 (*log_destroy)(void *user); /* gets log_user when the context is gone, that is when the last
+                                              handle made from it is; may be NULL */
 } sslcv_context_options;
 
 typedef struct sslcv_context_info {
@@ -101,7 +103,8 @@ SSLCV_API sslcv_status sslcv_context_options_init(sslcv_context_options *options
  *
  * @param options NULL: all defaults.
  * @param context Out: owned; sslcv_context_destroy().
- * @return SSLCV_OK; SSLCV_ERR_UNSUPPORTED (oneDNN older than 2.6; PRECISION_BF16 on a CPU without it).
+ * @return SSLCV_OK; SSLCV_ERR_UNSUPPORTED (oneDNN older than 2.6; PRECISION_BF16 on a CPU without it). On failure
+ *         log_destroy is not called.
  * @threads Any.
  * @since   0.1
  */

@@ -13,6 +13,7 @@ struct sslcv_context {
     sslcv_allocator     allocator;
     sslcv_log_fn        log;
     void               *log_user;
+    void              (*log_destroy)(void *user); /* set when creation has succeeded */
     int32_t             log_level;
     int32_t             threads;        /* resolved: >= 1 */
     int32_t             loader_threads; /* resolved: >= 0 */

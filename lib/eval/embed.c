@@ -381,14 +381,15 @@ end:
     return status;
 }
 
-/* What one sample gives: every argument that the networks could refuse has then been refused. */
+/* What one sample gives: every argument that the networks could refuse has then been refused. The loader goes over all
+   samples, as the first may be one that cannot be read: the next stands in for it. */
 static sslcv_status measure(embedder *e)
 {
     sslcv_batch batch = {.struct_size = sizeof batch};
     sslcv_loader *loader = NULL;
     sslcv_status status;
 
-    SSLCV__TRY(make_loader(e, 1, 1, 0, &loader));
+    SSLCV__TRY(make_loader(e, e->options.count, 1, 0, &loader));
     SSLCV__TRY(sslcv_loader_next(loader, &batch));
     SSLCV__TRY(run_branches(e, loader, batch.size, MEASURE));
 end:

@@ -39,7 +39,8 @@ NEXT(sslcv_context_options, log, log_user);
 NEXT(sslcv_context_options, log_user, log_level);
 NEXT(sslcv_context_options, log_level, reserved);
 NEXT(sslcv_context_options, reserved, tuning_path);
-LAST(sslcv_context_options, tuning_path, 72);
+NEXT(sslcv_context_options, tuning_path, log_destroy);
+LAST(sslcv_context_options, log_destroy, 80);
 
 FIRST(sslcv_context_info, struct_size);
 NEXT(sslcv_context_info, struct_size, threads);

@@ -1,11 +1,10 @@
 #!/bin/sh
 # Every example runs without arguments on pictures that it draws itself: in a folder of its own, and with success.
 #
-#     PYTHON= check_examples.sh BUILD PROGRAM...
+#     check_examples.sh BUILD PROGRAM...
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}" # waiting threads leave the processor to whoever else tests here
 build=$(cd "$1" && pwd)
 shift
-root=$(pwd)
 work=$build/check-examples
 failures=0
 rm -rf "$work"
@@ -25,14 +24,6 @@ for program in "$@"; do
     run "$program" "$build/examples/${program#*/examples/}"
     count=$((count + 1))
 done
-if command -v "${PYTHON:-python3}" >/dev/null 2>&1; then
-    for program in examples/python/*.py; do
-        run "$program" "${PYTHON:-python3}" "$root/$program" "$build/libsslcv.so.0"
-        count=$((count + 1))
-    done
-else
-    echo "check-examples: no Python; examples/python left out"
-fi
 
 # pretrain once more, on files as CIFAR-10 has them: stopped by Ctrl-C it goes on, and ends as if it had not been. An
 # image is a label and 3072 bytes: stripes of a direction and a colour for each class, and noise.

@@ -1,12 +1,24 @@
 #!/bin/sh
 # Each public header compiles alone, as C99 and as C++11, without a warning and without padding in its structs; the
-# umbrella includes all; every public function carries its comment with all tags.
+# umbrella includes all; every public function carries its comment with all tags. That for C++ alone (.hpp) compiles as
+# C++17 and as C++20.
 #
 #     CC=cc CXX=c++ check_headers.sh HEADER...
 failures=0
 strict="-pedantic -Wall -Wextra -Werror -fsyntax-only"
 
 for header in "$@"; do
+    case $header in
+    *.hpp)
+        for standard in 17 20; do
+            ${CXX:-c++} -std=c++$standard $strict -Wshadow -x c++ "$header" || failures=$((failures + 1))
+        done
+        shift
+        continue
+        ;;
+    esac
+    set -- "$@" "$header" # in the end those for C alone
+    shift
     ${CC:-cc} -std=c99 $strict -Wpadded -x c "$header" || failures=$((failures + 1))
     ${CXX:-c++} -std=c++11 $strict -x c++ "$header" || failures=$((failures + 1))
     name=${header##*/}

@@ -67,6 +67,7 @@ run() {
 }
 run c_shared "${CC:-cc} -std=c99" tests/install/consumer.c $($config --cflags --libs sslcv)
 run cpp_shared "${CXX:-c++} -std=c++11" tests/install/consumer.cpp $($config --cflags --libs sslcv)
+run cpp17_shared "${CXX:-c++} -std=c++17" tests/install/consumer17.cpp $($config --cflags --libs sslcv)
 if $config --exists openssl; then
     run openssl "${CC:-cc} -std=c99" tests/install/with_openssl.c $($config --cflags --libs sslcv openssl)
     ldd "$work/programs/openssl" | grep -q 'libssl\.so\.' || fail "with_openssl does not use OpenSSL's libssl"
@@ -107,9 +108,8 @@ fi
 
 # cmake_finds NAME PREFIX WANTED COMPONENTS: configures a project; its output is in $work/log.
 cmake_finds() {
-    env -u LD_LIBRARY_PATH -u PKG_CONFIG_PATH cmake -S tests/install -B "$work/$1" -DCMAKE_PREFIX_PATH="$2" \
-        -DWANTED="$3" -DCOMPONENTS="$4" -DCMAKE_C_COMPILER="${CC:-cc}" -DCMAKE_CXX_COMPILER="${CXX:-c++}" \
-        $cmake_flags > "$work/log" 2>&1
+    env -u LD_LIBRARY_PATH -u PKG_CONFIG_PATH CC="${CC:-cc}" CXX="${CXX:-c++}" \
+        cmake -S tests/install -B "$work/$1" -DCMAKE_PREFIX_PATH="$2" -DWANTED="$3" -DCOMPONENTS="$4" $cmake_flags > "$work/log" 2>&1
 }
 # cmake_runs NAME PREFIX COMPONENTS: configures, builds without warnings and runs.
 cmake_runs() {

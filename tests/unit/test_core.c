@@ -641,6 +641,43 @@ START_TEST(log_obeys_its_level)
 }
 END_TEST
 
+static void let_go(void *user)
+{
+    (*(int *)user)++;
+}
+
+START_TEST(log_destroy_follows_the_last_handle)
+{
+    int calls = 0, released = 0;
+    sslcv_context_options options;
+    sslcv_context *context = NULL;
+    thing *t = NULL;
+
+    OK(sslcv_context_options_init(&options, sizeof options));
+    ck_assert_ptr_null((void *)(uintptr_t)options.log_destroy);
+    options.log_user = &calls;
+    options.log_destroy = let_go;
+    options.threads = -1;
+    ck_assert_int_eq(sslcv_context_create(&options, &context), SSLCV_ERR_INVALID_ARGUMENT);
+    options.threads = 1;
+    options.tuning_path = "/";
+    ck_assert_int_ne(sslcv_context_create(&options, &context), SSLCV_OK);
+    ck_assert_int_eq(calls, 0);
+    options.tuning_path = NULL;
+    options.struct_size = offsetof(sslcv_context_options, log_destroy); /* a header that did not have it */
+    OK(sslcv_context_create(&options, &context));
+    sslcv_context_destroy(context);
+    ck_assert_int_eq(calls, 0);
+    options.struct_size = sizeof options;
+    OK(sslcv_context_create(&options, &context));
+    OK(create_thing(context, &released, &t));
+    sslcv_context_destroy(context);
+    ck_assert_int_eq(calls, 0);
+    sslcv__destroy(t, SSLCV__LOSS);
+    ck_assert_int_eq(calls, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core");
@@ -676,6 +713,7 @@ int main(void)
     tcase_add_test(context, cancel_is_sticky);
     tcase_add_test(context, seeds_are_drawn_in_order);
     tcase_add_test(context, log_obeys_its_level);
+    tcase_add_test(context, log_destroy_follows_the_last_handle);
     suite_add_tcase(suite, context);
     return run_suite(suite);
 }

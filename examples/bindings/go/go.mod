@@ -1,0 +1,3 @@
+module example.com/sslcv
+
+go 1.18
