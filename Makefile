@@ -281,7 +281,8 @@ bench-learning: $(BUILD)/bench/learning
 
 # Beside other programs' packages for Python; what is missing is left out, by name.
 check-interop: $(SHARED)
-	@OMP_WAIT_POLICY=passive $(PYTHON) tests/interop/numpy_interop.py $(abspath $(SHARED))
+	@for program in tests/interop/*_interop.py; do \
+	  OMP_WAIT_POLICY=passive $(PYTHON) $$program $(abspath $(SHARED)) || exit 1; done
 
 check-memory: $(BUILD)/bench/memory
 	@OMP_WAIT_POLICY=passive $<
@@ -400,7 +401,7 @@ help:
 	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
-	@echo 'make check-interop   files and memory exchanged with NumPy'
+	@echo 'make check-interop   files, memory, weights and training steps beside NumPy, safetensors and PyTorch'
 	@echo 'make check-bindings ONLY=python    the library from other languages; those that are not installed are left out'
 	@echo 'make check-debian    the Debian packages of debian/: built twice, lintian, compared, tried'
 	@echo 'make check-memory    1,000 steps: does the process grow?'

@@ -103,15 +103,20 @@ SSLCV_API sslcv_status sslcv_backbone_create(sslcv_context *context, const sslcv
                                              sslcv_backbone **backbone);
 
 /**
- * Make a backbone from a weights file, or from a checkpoint: the architecture is told from names and shapes. What these
- * cannot tell, layer norm from group norm and preactivation without norms, is read from the metadata that this library
- * writes; a file without it is taken to hold group norm and no preactivation.
+ * Make a backbone from a weights file, or from a checkpoint, of this library or another (docs/weights.md): the
+ * architecture is told from names and shapes. What these cannot tell, layer norm from group norm and preactivation
+ * without norms, is read from the metadata that this library writes; a file without it is taken to hold group norm and
+ * no preactivation. A file of the first stages gives a backbone of those, also of the stem alone if no other tensor is
+ * behind the prefix. One with layers that no architecture of this library has is refused; heads are left out.
  *
  * @param context  Not NULL.
  * @param path     As in sslcv_state_load().
- * @param options  As in sslcv_state_load(); prefix "backbone.0." takes the network of a checkpoint.
+ * @param options  As in sslcv_state_load(); prefix "backbone.0." takes the network of a checkpoint. With NULL, a prefix
+ *                 that is not known serves too, if only one network is in the file. The number of image channels is
+ *                 the file's, so that adapt_input finds nothing to do.
  * @param backbone Out: owned.
- * @return As sslcv_state_load(); SSLCV_ERR_UNSUPPORTED (no architecture of this library fits).
+ * @return As sslcv_state_load(); SSLCV_ERR_UNSUPPORTED (no architecture of this library fits; or several networks, none
+ *         of which has a known prefix).
  * @threads Any.
  * @since   0.1
  */

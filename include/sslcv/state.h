@@ -248,13 +248,14 @@ typedef struct sslcv_save_options {
 typedef struct sslcv_load_options {
     size_t              struct_size;
     int32_t             partial;      /* 0 (default): missing names are an error; 1: at least one must match */
-    int32_t             adapt_input;  /* SSLCV_ADAPT_*: "conv1.weight" with another number of input channels; default
-                                         NONE: an error */
+    int32_t             adapt_input;  /* SSLCV_ADAPT_*: a backbone's first convolution with another number of input
+                                         channels; default NONE: an error */
     int32_t             roles;        /* default SSLCV_ROLE_ALL */
     int32_t             reserved;     /* 0 */
     const char         *prefix;       /* take only names that begin so, and strip it; NULL (default): of the known ones
-                                         ("module.", "encoder_q.", "backbone.", "backbone.0." ...) that with which
-                                         most names match; "": none */
+                                         ("module.", "encoder_q.", "backbone.", "backbone.0." ..., docs/weights.md)
+                                         that with which most names match; "": none. What stands behind it may be
+                                         numbered as the children of an nn.Sequential (lightly) */
     int64_t             max_bytes;    /* refuse larger files, and archives whose tensors are larger; default 16 GiB */
     const sslcv_stream *stream;       /* used when path is NULL */
 } sslcv_load_options;
@@ -276,9 +277,9 @@ typedef struct sslcv_load_report {
     char   *text;         /* in: buffer for "missing NAME\n", "unexpected NAME\n", "adapted NAME\n"; NULL: none */
     int64_t text_size;    /* in: bytes in text; the text is cut at a whole line and ends with 0 */
     int64_t text_needed;  /* out: bytes for all lines and the ending 0 */
-    char    layout[32];   /* out: naming that was recognised: "sslcv", "torchvision", "moco", "swav", "solo-learn",
-                             "vissl", "mmselfsup"; "prefix": the caller's; "plain": names as ours, source unknown;
-                             "": nothing matched */
+    char    layout[32];   /* out: naming that was recognised: "sslcv", "torchvision" (timm's too), "moco", "swav",
+                             "vissl", "solo-learn", "mmselfsup", "lightly", "deepcluster"; "prefix": the caller's;
+                             "plain": names as ours, source unknown; "": nothing matched */
 } sslcv_load_report;
 
 /**
@@ -323,8 +324,9 @@ SSLCV_API sslcv_status sslcv_state_save(const sslcv_state *state, const char *pa
  * Read a file into a state, all or nothing: on failure no tensor has changed.
  *
  * Names of the file that the state lacks are no error, except for a trainer's state. A missing "num_batches_tracked"
- * is none either: files of PyTorch before 0.4.1 do not have it, and it stays as it is. An npy file has no name: it is
- * for states of which the roles choose exactly one tensor, and prefix is not read.
+ * is none either: files of PyTorch before 0.4.1 do not have it, and it stays as it is; one of shape (1) is taken as the
+ * scalar that it should be. An npy file has no name: it is for states of which the roles choose exactly one tensor, and
+ * prefix is not read. Where layout is "solo-learn" and the stem 3x3, a warning is logged: that library pads it by 2.
  *
  * @param state   Not NULL. A trainer's state takes only a checkpoint of a trainer composed alike; partial, roles and
  *                adapt_input keep their defaults there.

@@ -6,6 +6,8 @@
  *     layer1.0.conv3.weight: a bottleneck                   layer3.5, layer3.22: how deep
  *     conv_block_1.0.weight, features.0.weight: an AlexNet
  *     bn1.running_mean, bn1.weight, neither: the norm       layer4.0: are all stages there?
+ *
+ *     state_open: all names -> locate: prefix, style -> read_options -> create -> check_body -> state_load
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,100 +17,70 @@
 #include "core/options.h"
 #include "core/tensor.h"
 #include "model/backbone.h"
+#include "model/backbone_file.h"
 #include "nn/state.h"
 
-enum { NAME_SIZE = 256 };
-
-static int64_t find(const sslcv_state *file, const char *prefix, const char *name, sslcv_state_entry *entry)
+/* 1 to 5 */
+static int32_t count_stages(const sslcv__network *n)
 {
-    char whole[NAME_SIZE];
-    int64_t index;
+    static const char *const firsts[] = {"layer1.0.conv1.weight", "layer2.0.conv1.weight", "layer3.0.conv1.weight",
+                                         "layer4.0.conv1.weight"};
+    int32_t stages = 1;
 
-    if (snprintf(whole, sizeof whole, "%s%s", prefix, name) >= (int)sizeof whole) return 0;
-    entry->struct_size = sizeof *entry;
-    return sslcv_state_find(file, whole, &index) == SSLCV_OK && sslcv_state_get_entry(file, index, entry) == SSLCV_OK;
-}
-
-/* The shortest text in front of the anchor; the online network's, where there are two, comes first. */
-static int find_prefix(const sslcv_state *file, const char *anchor, char prefix[NAME_SIZE])
-{
-    sslcv_state_entry entry;
-    size_t best = NAME_SIZE;
-    int64_t i;
-
-    for (i = 0; entry.struct_size = sizeof entry, sslcv_state_get_entry(file, i, &entry) == SSLCV_OK; i++) {
-        const char *at = strstr(entry.name, anchor);
-
-        if (!at || at[strlen(anchor)] != 0 || (size_t)(at - entry.name) >= best) continue;
-        best = (size_t)(at - entry.name);
-        memcpy(prefix, entry.name, best);
-        prefix[best] = 0;
-    }
-    return best < NAME_SIZE;
-}
-
-static int has(const sslcv_state *file, const char *prefix, const char *name)
-{
-    sslcv_state_entry entry;
-
-    return (int)find(file, prefix, name, &entry);
-}
-
-/* 2 to 5: there is a layer1, or the anchor would not be. */
-static int32_t count_stages(const sslcv_state *file, const char *prefix)
-{
-    static const char *const firsts[] = {"layer2.0.conv1.weight", "layer3.0.conv1.weight", "layer4.0.conv1.weight"};
-    int32_t stages = 2;
-
-    while (stages < 5 && has(file, prefix, firsts[stages - 2])) stages++;
+    while (stages < 5 && sslcv__network_has(n, firsts[stages - 1])) stages++;
     return stages;
 }
 
 /* Depth of layer3 and kind of block name the architecture: 2 blocks, 6, 6 bottlenecks, 23. Without a layer3 that of
    layer1 does, 2 blocks or 3; those of 50 and 101 layers are then the same. */
-static int32_t find_architecture(const sslcv_state *file, const char *prefix, int32_t stages)
+static int32_t find_architecture(const sslcv__network *n, int32_t stages)
 {
-    const int bottleneck = has(file, prefix, "layer1.0.conv3.weight");
+    const int bottleneck = sslcv__network_has(n, "layer1.0.conv3.weight");
 
     if (stages < 4) {
         if (bottleneck) return SSLCV_BACKBONE_RESNET50;
-        return has(file, prefix, "layer1.2.conv1.weight") ? SSLCV_BACKBONE_RESNET34 : SSLCV_BACKBONE_RESNET18;
+        return sslcv__network_has(n, "layer1.2.conv1.weight") ? SSLCV_BACKBONE_RESNET34 : SSLCV_BACKBONE_RESNET18;
     }
     if (bottleneck) {
-        return has(file, prefix, "layer3.22.conv1.weight")  ? SSLCV_BACKBONE_RESNET101
-               : has(file, prefix, "layer3.5.conv1.weight") ? SSLCV_BACKBONE_RESNET50
-                                                            : 0;
+        return sslcv__network_has(n, "layer3.22.conv1.weight")  ? SSLCV_BACKBONE_RESNET101
+               : sslcv__network_has(n, "layer3.5.conv1.weight") ? SSLCV_BACKBONE_RESNET50
+                                                                : 0;
     }
-    return has(file, prefix, "layer3.5.conv1.weight")   ? SSLCV_BACKBONE_RESNET34
-           : has(file, prefix, "layer3.1.conv1.weight") ? SSLCV_BACKBONE_RESNET18
-                                                        : 0;
+    return sslcv__network_has(n, "layer3.5.conv1.weight")   ? SSLCV_BACKBONE_RESNET34
+           : sslcv__network_has(n, "layer3.1.conv1.weight") ? SSLCV_BACKBONE_RESNET18
+                                                            : 0;
 }
 
 /* What our files say of a backbone beside its tensors; in a checkpoint each has a text of its own. "": nothing. */
-static const char *description(const sslcv_state *file, const char *prefix)
+static const char *description(const sslcv__network *n)
 {
-    char key[NAME_SIZE];
+    char key[SSLCV__NAME_SIZE];
     const char *text = NULL;
 
-    if (snprintf(key, sizeof key, "%ssslcv.backbone", prefix) < (int)sizeof key) {
-        text = sslcv__state_get_metadata(file, key);
+    if (snprintf(key, sizeof key, "%ssslcv.backbone", n->prefix) < (int)sizeof key) {
+        text = sslcv__state_get_metadata(n->file, key);
     }
-    if (!text) text = sslcv__state_get_metadata(file, "sslcv.backbone");
+    if (!text) text = sslcv__state_get_metadata(n->file, "sslcv.backbone");
     return text ? text : "";
 }
 
-/* Norms stand behind the stem, or with preactivation in the first block alone. */
-static void find_norm(const sslcv_state *file, const char *prefix, const char *text, sslcv_backbone_options *o)
+/* Norms stand behind the stem, or with preactivation in the first block alone, or behind a stem without blocks. */
+static void find_norm(const sslcv__network *n, const char *text, sslcv_backbone_options *o)
 {
-    if (!has(file, prefix, "layer1.0.bn1.weight")) {
+    const char *norm = o->num_stages > 1 ? "layer1.0.bn1" : sslcv__network_has(n, "norm.weight") ? "norm" : "bn1";
+    char name[SSLCV__NAME_SIZE];
+
+    snprintf(name, sizeof name, "%s.weight", norm);
+    if (!sslcv__network_has(n, name)) {
         o->norm = SSLCV_NORM_NONE;
         o->preactivation = strstr(text, " preactivation=1") != NULL;
         return;
     }
-    o->preactivation = !has(file, prefix, "bn1.weight");
-    o->norm = has(file, prefix, "layer1.0.bn1.running_mean") ? SSLCV_NORM_BATCH
-              : strstr(text, " norm=layer")                  ? SSLCV_NORM_LAYER
-                                                             : SSLCV_NORM_GROUP;
+    o->preactivation = !sslcv__network_has(n, "bn1.weight");
+    snprintf(name, sizeof name, "%s.running_mean", norm);
+    o->norm = sslcv__network_has(n, name)   ? SSLCV_NORM_BATCH
+              : strstr(text, " norm=layer") ? SSLCV_NORM_LAYER
+                                            : SSLCV_NORM_GROUP;
 }
 
 static const char *const full_names[] = {"features.0.weight",  "features.4.weight",  "features.8.weight",
@@ -126,25 +98,25 @@ static int64_t find_image_size(int64_t values)
     return size;
 }
 
-static sslcv_status read_alexnet(const sslcv_state *file, const char *path, const char *prefix, int half,
-                                 sslcv_backbone_options *o)
+static sslcv_status read_alexnet(const sslcv__network *n, int half, sslcv_backbone_options *o)
 {
     const char *const *names = half ? half_names : full_names;
     sslcv_state_entry first, next;
     int32_t stages = 0;
     sslcv_status status;
 
-    if (!find(file, prefix, names[0], &first) || first.ndim != 4) {
-        return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "%s: no AlexNet is behind \"%s\"", path, prefix);
+    if (!sslcv__network_convolution(n, names[0], &first)) {
+        return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "%s: no AlexNet is behind \"%s\"", n->path, n->prefix);
     }
-    while (names[stages] && has(file, prefix, names[stages])) stages++;
+    while (names[stages] && sslcv__network_has(n, names[stages])) stages++;
     status = sslcv_backbone_options_init(o, sizeof *o, half ? SSLCV_BACKBONE_ALEXNET_HALF : SSLCV_BACKBONE_ALEXNET);
     if (status != SSLCV_OK) return status;
     o->channels = first.shape[1];
     o->stem_channels = first.shape[0];
     o->width = (double)first.shape[0] / (half ? 48.0 : 96.0);
-    if (stages > 1 && find(file, prefix, names[1], &next)) o->width = (double)next.shape[0] / (half ? 128.0 : 256.0);
-    if (stages > 5 && find(file, prefix, names[4], &first) && find(file, prefix, names[5], &next)) {
+    if (stages > 1 && sslcv__network_find(n, names[1], &next))
+        o->width = (double)next.shape[0] / (half ? 128.0 : 256.0);
+    if (stages > 5 && sslcv__network_find(n, names[4], &first) && sslcv__network_find(n, names[5], &next)) {
         o->image_size = find_image_size(next.shape[1] / (first.shape[0] > 0 ? first.shape[0] : 1));
     }
     o->num_stages = stages;
@@ -152,43 +124,93 @@ static sslcv_status read_alexnet(const sslcv_state *file, const char *path, cons
     return SSLCV_OK;
 }
 
-static sslcv_status read_options(const sslcv_state *file, const char *path, const char *prefix,
-                                 sslcv_backbone_options *o)
+/*
+ * The 3x3 convolution of each stage, as wide as the stage: groups (ResNeXt) and other widths show there. A file that has
+ * them all is also no smaller than some part of the network that is made from it.
+ */
+static sslcv_status check_widths(const sslcv__network *n, int32_t stages)
 {
-    char found[NAME_SIZE] = "";
+    char name[] = "layer1.0.conv2.weight";
+    sslcv_state_entry first, second, third;
+    int64_t width;
+    int32_t stage;
+
+    if (!sslcv__network_convolution(n, "layer1.0.conv1.weight", &first)) return SSLCV_OK;
+    width = first.shape[0];
+    for (stage = 1; stage < stages; stage++, width *= 2) {
+        name[5] = (char)('0' + stage);
+        if (!sslcv__network_convolution(n, name, &second) || (second.shape[0] == width && second.shape[1] == width))
+            continue;
+        return sslcv__fail(
+            SSLCV_ERR_UNSUPPORTED,
+            "%s: \"%s\" is from %lld to %lld channels; in a ResNet of this library it is from %lld to as "
+            "many, in a ResNeXt from fewer",
+            n->path, second.name, (long long)second.shape[1], (long long)second.shape[0], (long long)width);
+    }
+    if (sslcv__network_convolution(n, "layer1.0.conv3.weight", &third) && third.shape[0] / 4 != first.shape[0]) {
+        return sslcv__fail(SSLCV_ERR_UNSUPPORTED,
+                           "%s: \"%s\" is from %lld to %lld channels; in a ResNet of this library it is to 4 times as "
+                           "many, in a Wide ResNet to fewer",
+                           n->path, third.name, (long long)third.shape[1], (long long)third.shape[0]);
+    }
+    return SSLCV_OK;
+}
+
+/* What has torchvision's names, but computes something else. */
+static sslcv_status check_blocks(const sslcv__network *n, int32_t stages)
+{
+    sslcv_state_entry pooled;
+
+    if (sslcv__network_has(n, "conv1.0.weight")) {
+        return sslcv__fail(
+            SSLCV_ERR_UNSUPPORTED,
+            "%s: its stem is of several convolutions (\"%sconv1.0.weight\"); in a ResNet of this library "
+            "it is one",
+            n->path, n->prefix);
+    }
+    if (sslcv__network_convolution(n, "layer1.0.downsample.1.weight", &pooled) ||
+        sslcv__network_convolution(n, "layer2.0.downsample.1.weight", &pooled)) {
+        return sslcv__fail(SSLCV_ERR_UNSUPPORTED,
+                           "%s: its shortcuts are pooled before they are projected (\"%s\"), as in ResNet-D; in a "
+                           "ResNet of this library they are not",
+                           n->path, pooled.name);
+    }
+    return check_widths(n, stages);
+}
+
+static sslcv_status read_resnet(const sslcv__network *n, sslcv_backbone_options *o)
+{
+    const int32_t stages = count_stages(n), architecture = find_architecture(n, stages);
     sslcv_state_entry stem, layer;
-    int32_t stages;
     sslcv_status status;
 
-    if (!prefix) {
-        if (!find_prefix(file, "layer1.0.conv1.weight", found) && !find_prefix(file, half_names[0], found) &&
-            !find_prefix(file, full_names[0], found)) {
-            return sslcv__fail(SSLCV_ERR_UNSUPPORTED,
-                               "%s has no name that ends in layer1.0.conv1.weight: not a ResNet; nor in %s or %s: not "
-                               "an AlexNet",
-                               path, half_names[0], full_names[0]);
-        }
-        prefix = found;
+    SSLCV__TRY(check_blocks(n, stages));
+    if (!architecture || !sslcv__network_convolution(n, "conv1.weight", &stem) ||
+        (stages > 1 && !sslcv__network_convolution(n, "layer1.0.conv1.weight", &layer))) {
+        return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "%s: no ResNet-18, 34, 50 or 101 is behind \"%s\"", n->path,
+                           n->prefix);
     }
-    if (has(file, prefix, half_names[0])) return read_alexnet(file, path, prefix, 1, o);
-    if (has(file, prefix, full_names[0])) return read_alexnet(file, path, prefix, 0, o);
-    stages = count_stages(file, prefix);
-    if (!find(file, prefix, "conv1.weight", &stem) || !find(file, prefix, "layer1.0.conv1.weight", &layer) ||
-        !find_architecture(file, prefix, stages) || stem.ndim != 4 || layer.ndim != 4) {
-        return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "%s: no ResNet-18, 34, 50 or 101 is behind \"%s\"", path, prefix);
-    }
-    status = sslcv_backbone_options_init(o, sizeof *o, find_architecture(file, prefix, stages));
-    if (status != SSLCV_OK) return status;
+    SSLCV__TRY(sslcv_backbone_options_init(o, sizeof *o, architecture));
     o->stem = stem.shape[2] == 3 ? SSLCV_STEM_CIFAR : stem.shape[2] == 5 ? SSLCV_STEM_GIM : SSLCV_STEM_IMAGENET;
     o->stem_channels = stem.shape[0];
     o->channels = stem.shape[1];
-    o->width = (double)layer.shape[0] / 64.0;
+    if (stages > 1) o->width = (double)layer.shape[0] / 64.0;
     o->num_stages = stages;
     /* A projection that neither stride nor width asks for. */
-    o->project_all = find(file, prefix, "layer1.0.downsample.0.weight", &layer) && layer.shape[0] == layer.shape[1];
-    find_norm(file, prefix, description(file, prefix), o);
+    o->project_all = sslcv__network_find(n, "layer1.0.downsample.0.weight", &layer) && layer.shape[0] == layer.shape[1];
+    find_norm(n, description(n), o);
+end:
+    return status;
+}
+
+static sslcv_status read_options(const sslcv__network *n, sslcv_backbone_options *o)
+{
+    const sslcv_status status = sslcv__network_has(n, half_names[0])   ? read_alexnet(n, 1, o)
+                                : sslcv__network_has(n, full_names[0]) ? read_alexnet(n, 0, o)
+                                                                       : read_resnet(n, o);
+
     o->seed = 1; /* all weights are read; the context's draws stay as they are */
-    return SSLCV_OK;
+    return status;
 }
 
 /* ---- a stream is read once, and then twice from memory ---- */
@@ -235,16 +257,29 @@ end:
     return status;
 }
 
+/* Options that no backbone can have are the file's fault, not the caller's. */
+static sslcv_status create(const sslcv__network *n, sslcv_context *context, const sslcv_backbone_options *options,
+                           sslcv_backbone **backbone)
+{
+    const sslcv_status status = sslcv_backbone_create(context, options, backbone);
+    char text[256];
+
+    if (status != SSLCV_ERR_INVALID_ARGUMENT) return status;
+    sslcv_last_error_copy(text, sizeof text);
+    return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "%s: not an architecture of this library: %s", n->path, text);
+}
+
 sslcv_status sslcv_backbone_load(sslcv_context *context, const char *path, const sslcv_load_options *options,
                                  sslcv_backbone **out)
 {
-    const char *name = path ? path : "the stream";
+    sslcv__network n = {.path = path ? path : "the stream"};
     sslcv_load_options o, open;
     sslcv_backbone_options net;
     sslcv_backbone *backbone = NULL;
     sslcv_state *file = NULL, *state = NULL;
     memory m = {0};
     sslcv_stream again = {sizeof again, &m, read_memory, NULL};
+    int32_t known;
     sslcv_status status;
 
     status = sslcv__check(context, SSLCV__CONTEXT, "context");
@@ -259,10 +294,14 @@ sslcv_status sslcv_backbone_load(sslcv_context *context, const char *path, const
     open = o;
     open.prefix = NULL;
     SSLCV__TRY(sslcv_state_open(context, path, &open, &file));
-    SSLCV__TRY(read_options(file, name, o.prefix, &net));
+    n.file = file;
+    SSLCV__TRY(sslcv__network_locate(&n, o.prefix, &known));
+    SSLCV__TRY(read_options(&n, &net));
     m.position = 0;
-    SSLCV__TRY(sslcv_backbone_create(context, &net, &backbone));
+    SSLCV__TRY(create(&n, context, &net, &backbone));
     SSLCV__TRY(sslcv_backbone_get_state(backbone, &state));
+    SSLCV__TRY(sslcv__network_check_body(&n, state));
+    if (!known) o.prefix = n.prefix;
     SSLCV__TRY(sslcv_state_load(state, path, &o, NULL));
     *out = backbone;
     backbone = NULL;

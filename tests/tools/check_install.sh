@@ -109,7 +109,8 @@ fi
 # cmake_finds NAME PREFIX WANTED COMPONENTS: configures a project; its output is in $work/log.
 cmake_finds() {
     env -u LD_LIBRARY_PATH -u PKG_CONFIG_PATH CC="${CC:-cc}" CXX="${CXX:-c++}" \
-        cmake -S tests/install -B "$work/$1" -DCMAKE_PREFIX_PATH="$2" -DWANTED="$3" -DCOMPONENTS="$4" $cmake_flags > "$work/log" 2>&1
+        cmake -S tests/install -B "$work/$1" -DCMAKE_PREFIX_PATH="$2" -DWANTED="$3" -DCOMPONENTS="$4" \
+        $cmake_flags > "$work/log" 2>&1
 }
 # cmake_runs NAME PREFIX COMPONENTS: configures, builds without warnings and runs.
 cmake_runs() {
