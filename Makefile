@@ -67,12 +67,24 @@ LBFGS_CFLAGS := -DSSLCV__LIBLBFGS='"$(LBFGS)"' $(shell $(PKG_CONFIG) --cflags li
 LBFGS_LIBS   := $(shell $(PKG_CONFIG) --libs liblbfgs)
 endif
 
-MODULES  ?= core dnn nn model image augment data cluster loss optim train method eval io
+# ONNX models are written by protobuf-c from the distribution's onnx.proto where both are installed; "make ONNX=" goes
+# without.
+ONNX_PROTO   ?= $(firstword $(wildcard /usr/include/onnx/onnx.proto /usr/local/include/onnx/onnx.proto))
+PROTOC_C     ?= protoc-c
+ifeq ($(origin ONNX),undefined)
+ONNX         := $(if $(ONNX_PROTO),$(shell $(PROTOC_C) --version >/dev/null 2>&1 && $(PKG_CONFIG) --modversion libprotobuf-c 2>/dev/null))
+endif
+ifneq ($(ONNX),)
+ONNX_CFLAGS  := -DSSLCV__PROTOBUF_C='"$(ONNX)"' $(shell $(PKG_CONFIG) --cflags libprotobuf-c)
+ONNX_LIBS    := $(shell $(PKG_CONFIG) --libs libprotobuf-c)
+endif
+
+MODULES  ?= core dnn nn model image augment data cluster loss optim train method eval io onnx
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wcast-qual
 # Ours, apart from the user's CFLAGS, which come last and so win. Kernels are written for the compiler's vectoriser; no
 # option here changes results between files: no -ffast-math.
 OWN_CPPFLAGS := -Iinclude -Ilib -D_POSIX_C_SOURCE=200809L -DNDEBUG -DSSLCV_BUILD -DSSLCV__ONEDNN='"$(ONEDNN)"' \
-                $(JPEG_CFLAGS) $(LBFGS_CFLAGS)
+                $(JPEG_CFLAGS) $(LBFGS_CFLAGS) $(ONNX_CFLAGS)
 OWN_CFLAGS   := -std=c11 -fPIC -fvisibility=hidden -fopenmp -ftree-vectorize -fno-math-errno -fno-trapping-math \
                 $(WARNINGS) $(EXTRA_CFLAGS)
 COMPILE       = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS)
@@ -84,10 +96,17 @@ endif
 # The compiler's OpenMP runtime must be the one that oneDNN uses: two in a process fight for the cores.
 OPENMP_LIBS  ?= -lgomp
 PRIVATE_LIBS := -ldnnl $(OPENMP_LIBS) -lm -lpthread
-LIBS         := -lz -ljansson $(JPEG_LIBS) $(LBFGS_LIBS) $(PRIVATE_LIBS)
+LIBS         := -lz -ljansson $(JPEG_LIBS) $(LBFGS_LIBS) $(ONNX_LIBS) $(PRIVATE_LIBS)
 
 SOURCES := $(sort $(foreach m,$(MODULES),$(wildcard lib/$(m)/*.c lib/$(m)/v$(ONEDNN_MAJOR)/*.c)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+ifneq ($(filter onnx,$(MODULES)),)
+ifeq ($(ONNX),)
+OBJECTS := $(filter-out $(BUILD)/lib/onnx/graph.o $(BUILD)/lib/onnx/model.o,$(OBJECTS))
+else
+OBJECTS += $(BUILD)/onnx/onnx.pb-c.o
+endif
+endif
 HEADERS := $(sort $(wildcard include/sslcv/*.h include/sslcv/*.hpp))
 STATIC  := $(BUILD)/libsslcv.a
 SONAME  := libsslcv.so.$(SOVERSION)
@@ -120,6 +139,18 @@ $(BUILD)/lib/nn/matmul_avx2.o: EXTENSION_CFLAGS = $(AVX2_CFLAGS) -ffp-contract=f
 $(BUILD)/lib/nn/matmul_avx512.o: EXTENSION_CFLAGS = $(AVX512_CFLAGS) -ffp-contract=fast
 $(BUILD)/%_avx2.o: EXTENSION_CFLAGS = $(AVX2_CFLAGS)
 $(BUILD)/%_avx512.o: EXTENSION_CFLAGS = $(AVX512_CFLAGS)
+
+# Messages of ONNX, under a package's name of ours: no symbol then meets that of another user of onnx.proto.
+$(BUILD)/onnx/onnx.pb-c.c: $(ONNX_PROTO) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) PROTOC $(ONNX_PROTO)
+	$(Q)sed 's/^package onnx;/package sslcv.onnx;/' $(ONNX_PROTO) > $(BUILD)/onnx/onnx.proto
+	$(Q)$(PROTOC_C) --proto_path=$(BUILD)/onnx --c_out=$(BUILD)/onnx $(BUILD)/onnx/onnx.proto
+$(BUILD)/onnx/onnx.pb-c.o: $(BUILD)/onnx/onnx.pb-c.c
+	$(say) CC $<
+	$(Q)$(COMPILE) -w -c $< -o $@
+$(BUILD)/lib/onnx/model.o: $(if $(ONNX),$(BUILD)/onnx/onnx.pb-c.c)
+$(BUILD)/lib/onnx/model.o $(BUILD)/tests/test_onnx: EXTENSION_CFLAGS = -isystem $(BUILD)/onnx
 
 $(STATIC): $(OBJECTS)
 	$(say) AR $@
@@ -165,7 +196,7 @@ CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check 2>/dev/null || echo -lcheck)
 $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/flags $(STATIC)
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(COMPILE) -Itests/unit -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(CHECK_LIBS) $(LIBS)
+	$(Q)$(COMPILE) $(EXTENSION_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(CHECK_LIBS) $(LIBS)
 
 # Methods on real images: long, and not part of check. The program reads images that a checkout does not have.
 LEARNING := $(BUILD)/learn/test_learning
@@ -309,7 +340,7 @@ $(BUILD)/sslcv.pc: pkgconfig/sslcv.pc.in FORCE
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	  -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' -e 's|@VERSION@|$(VERSION)|' \
 	  -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|' -e 's|@JPEG@|$(if $(JPEG), libjpeg)|' \
-	  -e 's|@LBFGS@|$(if $(LBFGS), liblbfgs)|' $< > $@
+	  -e 's|@LBFGS@|$(if $(LBFGS), liblbfgs)|' -e 's|@ONNX@|$(if $(ONNX), libprotobuf-c)|' $< > $@
 
 # CMake's files find the prefix from their own place, so that an installed copy can be moved. A LIBDIR outside of the
 # prefix leaves no way back but the path itself.
@@ -401,13 +432,13 @@ help:
 	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
-	@echo 'make check-interop   files, memory, weights and training steps beside NumPy, safetensors and PyTorch'
+	@echo 'make check-interop   files, memory, weights, models and training steps beside NumPy, safetensors, PyTorch, ONNX Runtime, OpenCV'
 	@echo 'make check-bindings ONLY=python    the library from other languages; those that are not installed are left out'
 	@echo 'make check-debian    the Debian packages of debian/: built twice, lintian, compared, tried'
 	@echo 'make check-memory    1,000 steps: does the process grow?'
 	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
 	@echo 'make dist clean      source archive in $$(BUILD); remove $$(BUILD)'
-	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR MANDIR DESTDIR BUILD OPENMP_LIBS JPEG LBFGS V=1'
+	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR MANDIR DESTDIR BUILD OPENMP_LIBS JPEG LBFGS ONNX V=1'
 
 FORCE:
 .PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-interop check-bindings \

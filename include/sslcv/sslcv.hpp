@@ -1516,6 +1516,22 @@ inline array pca_whiten(const context &owner, const tensor &features, int64_t k,
     return reduced;
 }
 
+/* ---- ONNX ---- */
+
+using onnx_options = detail::defaults<sslcv_onnx_options, sslcv_onnx_options_init>;
+
+inline void save_onnx(const sslcv_branch &networks, const std::string &path,
+                      const sslcv_onnx_options &options = onnx_options())
+{
+    detail::call(sslcv_onnx_save, &networks, path.c_str(), &options);
+}
+inline void save_onnx(const sslcv_branch &networks, std::ostream &out, sslcv_onnx_options options = onnx_options())
+{
+    const sslcv_stream stream = detail::stream_of(out);
+    options.stream = &stream;
+    detail::call(sslcv_onnx_save, &networks, nullptr, &options);
+}
+
 /* ---- scalars ---- */
 
 class scalars : public handle<sslcv_scalars, sslcv_scalars_destroy> {

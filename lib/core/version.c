@@ -23,6 +23,9 @@ const char *sslcv_version_string(void)
 #ifndef SSLCV__LIBLBFGS
 #define SSLCV__LIBLBFGS "none"
 #endif
+#ifndef SSLCV__PROTOBUF_C
+#define SSLCV__PROTOBUF_C "none"
+#endif
 
 const char *sslcv_build_info(void)
 {
@@ -34,5 +37,6 @@ const char *sslcv_build_info(void)
            "zlib=" ZLIB_VERSION "\n"
            "jansson=" JANSSON_VERSION "\n"
            "libjpeg=" SSLCV__LIBJPEG "\n"
-           "liblbfgs=" SSLCV__LIBLBFGS "\n";
+           "liblbfgs=" SSLCV__LIBLBFGS "\n"
+           "protobuf-c=" SSLCV__PROTOBUF_C "\n";
 }

@@ -691,3 +691,13 @@ NEXT(sslcv_kmeans_options, iterations, seed);
 NEXT(sslcv_kmeans_options, seed, spherical);
 NEXT(sslcv_kmeans_options, spherical, warm_start);
 LAST(sslcv_kmeans_options, warm_start, 40);
+
+/* onnx.h */
+FIRST(sslcv_onnx_options, struct_size);
+NEXT(sslcv_onnx_options, struct_size, height);
+NEXT(sslcv_onnx_options, height, width);
+NEXT(sslcv_onnx_options, width, batch);
+NEXT(sslcv_onnx_options, batch, fold_norm);
+NEXT(sslcv_onnx_options, fold_norm, opset);
+NEXT(sslcv_onnx_options, opset, stream);
+LAST(sslcv_onnx_options, stream, 48);

@@ -58,8 +58,8 @@ def their_steps(network, images, classifier, labels):
 def compare(backbone, network, before, what):
     """
     All tensors within 1e-4, relative, each by its norm. Most of a weight is what it was, so what was added to it must
-    be right as well: within 2e-2, as where rounding takes one of millions of values to the other side of its ReLU's kink,
-    some gradients turn by 1e-3 to 1e-2; PyTorch's own do when it computes in double.
+    be right as well: within 2e-2, as where rounding takes one of millions of values to the other side of its ReLU's
+    kink, some gradients turn by 1e-3 to 1e-2; PyTorch's own do when it computes in double.
     """
     state = state_of(backbone)
     ours, theirs = tensors_of(state), network.state_dict()

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The dependency rule over #include "module/x.h" lines of lib/, and where foreign headers may be used:
 #
+#     onnx -> io, model -> nn -> dnn -> core
 #     method -> train, eval -> loss, optim, augment, data, io, model -> nn -> dnn -> core
 #                              loss -> cluster -> dnn
 #                                       augment, data -> image -> core
@@ -16,6 +17,7 @@ BEGIN {
     may["nn"]      = "dnn core"
     may["model"]   = "nn dnn core"
     may["io"]      = "nn dnn core"
+    may["onnx"]    = "io model nn dnn core"
     may["cluster"] = "dnn core"
     may["loss"]    = "cluster nn dnn core"
     may["optim"]   = "nn dnn core"
@@ -27,6 +29,7 @@ BEGIN {
     # Foreign headers and their one home.
     home["dnnl"] = "^lib/dnn/"
     home["stb_"] = "^lib/image/"
+    home["pb-c"] = "^lib/onnx/model[.]c$"
     home["Random123"] = "^lib/core/rng[.]c$"
 }
 function bad(text) {

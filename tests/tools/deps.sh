@@ -2,7 +2,8 @@
 # Installs what building, the demo and the tests need and is not there yet. On Debian and Ubuntu by apt-get, as root or
 # by sudo; elsewhere it names what to install. With everything in place it changes nothing and needs no network.
 set -u
-build="gcc make pkg-config libdnnl-dev zlib1g-dev libstb-dev libjansson-dev libjpeg-dev liblbfgs-dev librandom123-dev"
+build="gcc make pkg-config libdnnl-dev zlib1g-dev libstb-dev libjansson-dev libjpeg-dev liblbfgs-dev librandom123-dev
+    protobuf-c-compiler libprotobuf-c-dev libonnx-dev"
 demo="dataset-fashion-mnist"
 check="check g++ cmake python3 mandoc libssl-dev valgrind abigail-tools clang-format"
 
@@ -16,7 +17,8 @@ This system has no apt-get. Please install what is missing of:
   Homebrew  gcc make pkg-config onednn zlib jansson jpeg-turbo check; stb and Random123 are headers to be put on the
             include path
 libjpeg-turbo may be missing: JPEG files then take longer to decode. So may liblbfgs: the library is then built without
-logistic regression. The demo also wants the four files of Fashion-MNIST
+logistic regression. So may protobuf-c with its compiler and onnx.proto (Fedora: protobuf-c-compiler, protobuf-c-devel,
+onnx-devel): it then writes no ONNX models. The demo also wants the four files of Fashion-MNIST
 (Debian's dataset-fashion-mnist).
 TEXT
     exit 0

@@ -385,6 +385,23 @@ void composed_by_hand()
     CHECK(sslcv::compute_spread(r.context, features.view()).effective_rank >= 1);
 }
 
+void a_model_for_others()
+{
+    const rig r;
+    const sslcv::backbone network = r.backbone();
+    const sslcv::branch branch({0}, network);
+    std::ostringstream model;
+    if (std::string(sslcv_build_info()).find("protobuf-c=none") != std::string::npos) {
+        thrown<sslcv::error>([&] { sslcv::save_onnx(branch, model); });
+        return;
+    }
+    sslcv::save_onnx(branch, model);
+    CHECK(model.str().find("layer4.1.conv2.weight") != std::string::npos);
+    sslcv::onnx_options options;
+    options.opset = 3;
+    thrown<sslcv::error>([&] { sslcv::save_onnx(branch, "network.onnx", options); });
+}
+
 void handles_in_any_order()
 {
     sslcv::context context = rig::make_context();
@@ -423,6 +440,7 @@ int main()
         {"a_log_lives_as_long_as_its_context", a_log_lives_as_long_as_its_context},
         {"lists_are_iterated", lists_are_iterated},
         {"composed_by_hand", composed_by_hand},
+        {"a_model_for_others", a_model_for_others},
         {"handles_in_any_order", handles_in_any_order},
     };
     int count = 0, failures = 0;

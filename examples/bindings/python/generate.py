@@ -9,7 +9,7 @@ import re
 import sys
 
 HEADERS = ("status context tensor state augment dataset tape backbone head loss losses optim trainer method probe io "
-           "version")
+           "onnx version")
 SCALARS = {"int32_t": "i32", "int64_t": "i64", "uint64_t": "u64", "size_t": "usize", "double": "f64", "float": "f32",
            "sslcv_status": "i32"}
 # Given by the package, or by an argument of its own where it is used.

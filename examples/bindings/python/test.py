@@ -494,6 +494,21 @@ class Whole(Case):
             backbone.state.load("other.safetensors")
         self.assertGreater(caught.exception.report.missing, 0)
 
+    def test_onnx(self):
+        branch = sslcv.Branch([0], self.backbone())
+        if "protobuf-c=none" in sslcv.build_info():
+            with self.assertRaises(sslcv.Unsupported):
+                sslcv.save_onnx(branch, "network.onnx")
+            return
+        sslcv.save_onnx(branch, "network.onnx", height=SIZE, width=SIZE)
+        model = io.BytesIO()
+        sslcv.save_onnx(branch, model, height=SIZE, width=SIZE)
+        with open("network.onnx", "rb") as file:
+            self.assertEqual(file.read(), model.getvalue())
+        self.assertIn(b"layer4.1.conv2.weight", model.getvalue())
+        with self.assertRaises(sslcv.InvalidArgument):
+            sslcv.save_onnx(branch, "network.onnx", opset=3)
+
     def test_composed_trainer_and_watchers(self):
         augmenter = sslcv.Augmenter(self.context, "simclr-cifar", SIZE)
         backbone = self.backbone()

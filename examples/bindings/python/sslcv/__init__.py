@@ -14,7 +14,7 @@ from .evaluation import (Clusters, Embed, FigureResult, Probe, figure, kmeans, m
 from .losses import Loss, LossCall
 from .networks import Backbone, Head, Stage, Tape
 from .state import LoadReport, State, StateEntry, arrays
-from .training import Branch, Optimizer, Scalars, Schedule, Setting, Trainer, methods, settings
+from .training import Branch, Optimizer, Scalars, Schedule, Setting, Trainer, methods, save_onnx, settings
 from .types import *  # noqa: F403  enumerations and results
 
 __version__ = version()

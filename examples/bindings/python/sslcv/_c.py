@@ -724,6 +724,16 @@ class KmeansOptions(Structure):
     spherical: int
     warm_start: int
 
+
+class OnnxOptions(Structure):
+    struct_size: int
+    height: int
+    width: int
+    batch: int
+    fold_norm: int
+    opset: int
+    stream: Any
+
 LogFn = CFUNCTYPE(None, ptr, i32, text)
 AllocatorAllocateFn = CFUNCTYPE(ptr, ptr, usize, usize)
 AllocatorDeallocateFn = CFUNCTYPE(None, ptr, ptr, usize)
@@ -900,6 +910,8 @@ FigureValue._fields_ = [("struct_size", usize), ("count", i64), ("classes", i64)
 Spread._fields_ = [("struct_size", usize), ("std", f64), ("cosine", f64), ("effective_rank", f64)]
 KmeansOptions._fields_ = [("struct_size", usize), ("clusters", i64), ("iterations", i64), ("seed", u64),
                           ("spherical", i32), ("warm_start", i32)]
+OnnxOptions._fields_ = [("struct_size", usize), ("height", i64), ("width", i64), ("batch", i64), ("fold_norm", i32),
+                        ("opset", i32), ("stream", POINTER(Stream))]
 
 # name: (result, arguments)
 PROTOTYPES: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
@@ -1012,6 +1024,8 @@ PROTOTYPES: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "sslcv_nce_bank_options_init": (i32, (POINTER(NceBankOptions), usize)),
     "sslcv_nearest": (i32, (ptr, POINTER(Tensor), POINTER(Tensor), i64, POINTER(i64), POINTER(f32))),
     "sslcv_nmi": (i32, (ptr, POINTER(i64), POINTER(i64), i64, POINTER(f64))),
+    "sslcv_onnx_options_init": (i32, (POINTER(OnnxOptions), usize)),
+    "sslcv_onnx_save": (i32, (POINTER(Branch), text, POINTER(OnnxOptions))),
     "sslcv_optimizer_add": (i32, (ptr, ptr, i32, POINTER(OptimizerGroup))),
     "sslcv_optimizer_create": (i32, (ptr, POINTER(OptimizerOptions), POINTER(ptr))),
     "sslcv_optimizer_destroy": (None, (ptr,)),

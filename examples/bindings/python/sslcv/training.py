@@ -1,4 +1,4 @@
-"""Trainers: composed by hand or by recipe, with optimizer, schedules, hooks; scalars of a run."""
+"""Trainers: composed by hand or by recipe, with optimizer, schedules, hooks; scalars of a run; ONNX models of what it has trained."""
 from __future__ import annotations
 
 import ctypes
@@ -11,15 +11,16 @@ from .arrays import longs, tensor_of
 from .context import Context
 from .losses import Loss, named_figures
 from .networks import Backbone, Head
-from .state import State
+from .state import State, _Target
 from .types import Event, Memory, OptimizerKind, Progress, Role, ScalarsFormat, ScheduleKind
 
 if TYPE_CHECKING:
     from .data import Path
+    from .state import Target
     from typing_extensions import Unpack
 
-    from .types import (BranchOptions, MethodOptions, OptimizerGroupOptions, OptimizerOptions, ScheduleOptions,
-                        TrainerOptions)
+    from .types import (BranchOptions, MethodOptions, OnnxOptions, OptimizerGroupOptions, OptimizerOptions,
+                        ScheduleOptions, TrainerOptions)
 
 
 class Schedule(HasStruct):
@@ -232,6 +233,15 @@ def settings(method: str, preset: Optional[str] = None) -> List[Setting]:
         name, _, default = head.partition("=")
         found.append(Setting(name, default, meaning.strip()))
     return found
+
+
+# ---- ONNX ----
+
+def save_onnx(branch: Branch, target: Target, **fields: Unpack[OnnxOptions]) -> None:
+    """To a path, which appears whole or not at all, or to an open file."""
+    o = options(_c.OnnxOptions, lib.sslcv_onnx_options_init, fields)
+    with _Target(target, o) as stream:
+        lib.sslcv_onnx_save(branch.struct, stream.path, o)
 
 
 # ---- scalars ----

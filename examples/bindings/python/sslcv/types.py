@@ -677,6 +677,14 @@ class KmeansOptions(TypedDict, total=False):
     warm_start: int
 
 
+class OnnxOptions(TypedDict, total=False):
+    height: int
+    width: int
+    batch: int
+    fold_norm: int
+    opset: int
+
+
 # ---- results ----
 
 

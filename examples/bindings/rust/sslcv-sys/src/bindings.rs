@@ -1544,3 +1544,20 @@ extern "C" {
     pub fn sslcv_scalars_add(scalars: *mut sslcv_scalars, step: i64, name: *const c_char, value: f64) -> sslcv_status;
     pub fn sslcv_scalars_watch(scalars: *mut sslcv_scalars, trainer: *mut sslcv_trainer, steps: i64) -> sslcv_status;
 }
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct sslcv_onnx_options {
+    pub struct_size: usize,
+    pub height: i64,
+    pub width: i64,
+    pub batch: i64,
+    pub fold_norm: i32,
+    pub opset: i32,
+    pub stream: *const sslcv_stream,
+}
+extern "C" {
+    pub fn sslcv_onnx_options_init(options: *mut sslcv_onnx_options, struct_size: usize) -> sslcv_status;
+    pub fn sslcv_onnx_save(
+        branch: *const sslcv_branch, path: *const c_char, options: *const sslcv_onnx_options,
+    ) -> sslcv_status;
+}

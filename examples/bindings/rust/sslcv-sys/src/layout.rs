@@ -63,6 +63,7 @@ fn layout() {
     layout!(sslcv_figure_value 48 => struct_size 0 count 8 classes 16 value 24 low 32 high 40);
     layout!(sslcv_spread 32 => struct_size 0 std 8 cosine 16 effective_rank 24);
     layout!(sslcv_kmeans_options 40 => struct_size 0 clusters 8 iterations 16 seed 24 spherical 32 warm_start 36);
+    layout!(sslcv_onnx_options 48 => struct_size 0 height 8 width 16 batch 24 fold_norm 32 opset 36 stream 40);
 }
 
 #[test]
@@ -259,7 +260,9 @@ fn functions() {
     link!(all sslcv_scalars_destroy);
     link!(all sslcv_scalars_add);
     link!(all sslcv_scalars_watch);
+    link!(all sslcv_onnx_options_init);
+    link!(all sslcv_onnx_save);
     all.sort();
     all.dedup();
-    assert_eq!(all.len(), 191);
+    assert_eq!(all.len(), 193);
 }
