@@ -196,7 +196,15 @@ CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check 2>/dev/null || echo -lcheck)
 $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/flags $(STATIC)
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(COMPILE) $(EXTENSION_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(CHECK_LIBS) $(LIBS)
+	$(Q)$(COMPILE) $(EXTENSION_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(TEST_LDFLAGS) $(STATIC) $(CHECK_LIBS) \
+	  $(LIBS)
+
+# The library's calls of oneDNN go through this program first, where they can fail.
+comma := ,
+$(BUILD)/tests/test_out_of_memory_onednn: TEST_LDFLAGS = $(foreach f,engine_create engine_destroy stream_create \
+  stream_destroy primitive_attr_create primitive_attr_destroy primitive_create primitive_destroy primitive_desc_create \
+  primitive_desc_destroy reorder_primitive_desc_create memory_create memory_destroy memory_set_data_handle \
+  primitive_execute sgemm,-Wl$(comma)--wrap=dnnl_$(f))
 
 # Methods on real images: long, and not part of check. The program reads images that a checkout does not have.
 LEARNING := $(BUILD)/learn/test_learning

@@ -91,7 +91,8 @@ SSLCV_API sslcv_status sslcv_tape_output(const sslcv_tape *tape, sslcv_tensor *o
 
 /**
  * Run the last forward pass backwards. Gradients are added to those of the network's parameters; frozen ones get none.
- * Once per forward pass.
+ * Once per forward pass, but that of a custom head which has failed may be run again. Where oneDNN fails, some of the
+ * gradients may have been added.
  *
  * @param tape        Last used with SSLCV_PASS_GRADIENT.
  * @param diff_output Gradient of the loss with respect to the output: as many elements in the same order, dense f32;

@@ -20,6 +20,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 typedef struct tridiagonal {
     int64_t n;
@@ -136,42 +137,29 @@ static double bound_of(const tridiagonal *t)
     return bound;
 }
 
-static sslcv_status tridiagonalize(sslcv_context *context, double *matrix, int64_t n, tridiagonal *t)
-{
-    double *q = NULL; /* n */
-    sslcv_status status;
+enum { TRIDIAGONAL_ROOM = 4 }; /* doubles for each row */
 
-    t->n = n;
-    SSLCV__TRY(sslcv__alloc_array(context, n, sizeof(double), (void **)&t->diagonal));
-    SSLCV__TRY(sslcv__alloc_array(context, n, sizeof(double), (void **)&t->squares));
-    SSLCV__TRY(sslcv__alloc_array(context, n, sizeof(double), (void **)&t->left));
-    SSLCV__TRY(sslcv__alloc_array(context, n, sizeof(double), (void **)&q));
-    SSLCV__TRY(reduce(context, matrix, q, t));
-end:
-    sslcv__free(context, q);
-    return status;
-}
-
-static void free_tridiagonal(sslcv_context *context, tridiagonal *t)
+static sslcv_status tridiagonalize(sslcv_context *context, double *matrix, int64_t n, double *room, tridiagonal *t)
 {
-    sslcv__free(context, t->diagonal);
-    sslcv__free(context, t->squares);
-    sslcv__free(context, t->left);
+    memset(room, 0, (size_t)(TRIDIAGONAL_ROOM * n) * sizeof *room);
+    *t = (tridiagonal){.n = n, .diagonal = room, .squares = room + n, .left = room + 2 * n};
+    return reduce(context, matrix, room + 3 * n, t);
 }
 
 sslcv_status sslcv__eigenvalues(sslcv_context *context, double *matrix, int64_t n, double *values)
 {
-    tridiagonal t = {.n = n};
-    double bound;
+    tridiagonal t;
+    double bound, *room = NULL;
     int64_t k;
     sslcv_status status;
 
-    SSLCV__TRY(tridiagonalize(context, matrix, n, &t));
+    SSLCV__TRY(sslcv__alloc_array(context, n, TRIDIAGONAL_ROOM * sizeof *room, (void **)&room));
+    SSLCV__TRY(tridiagonalize(context, matrix, n, room, &t));
     bound = bound_of(&t);
 #pragma omp parallel for schedule(static)
     for (k = 0; k < n; k++) values[k] = bisect(&t, k, -bound, bound, bound * DBL_EPSILON);
 end:
-    free_tridiagonal(context, &t);
+    sslcv__free(context, room);
     return status;
 }
 
@@ -313,24 +301,23 @@ static void reflect_back(const double *a, int64_t n, double *vectors, int64_t co
     }
 }
 
+_Static_assert(SSLCV__EIGEN_ROOM * sizeof(double) == TRIDIAGONAL_ROOM * sizeof(double) + sizeof(factor), "room");
+
 sslcv_status sslcv__eigenvectors(sslcv_context *context, double *matrix, int64_t n, int64_t k, double *values,
-                                 double *vectors)
+                                 double *vectors, double *room)
 {
-    tridiagonal t = {.n = n};
-    factor *f = NULL;
+    factor *f = (factor *)(room + TRIDIAGONAL_ROOM * n);
+    tridiagonal t;
     double bound;
     int64_t i;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__alloc_array(context, n, sizeof *f, (void **)&f));
-    SSLCV__TRY(tridiagonalize(context, matrix, n, &t));
+    SSLCV__TRY(tridiagonalize(context, matrix, n, room, &t));
     bound = bound_of(&t);
 #pragma omp parallel for schedule(static)
     for (i = 0; i < k; i++) values[i] = bisect(&t, n - 1 - i, -bound, bound, bound * DBL_EPSILON);
     SSLCV__TRY(iterate(context, &t, values, k, f, vectors));
     reflect_back(matrix, n, vectors, k);
 end:
-    sslcv__free(context, f);
-    free_tridiagonal(context, &t);
     return status;
 }

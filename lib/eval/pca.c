@@ -36,6 +36,7 @@ typedef struct whitening {
     double *vectors; /* (k, d), then (k, k) */
     float *project;  /* (k, d) */
     float *correct;  /* (k, k) */
+    double *room;    /* of the eigenvectors */
 } whitening;
 
 static sslcv_status allocate(whitening *w)
@@ -57,6 +58,7 @@ static sslcv_status allocate(whitening *w)
     SSLCV__TRY(sslcv__alloc_array(context, k * d, sizeof(double), (void **)&w->vectors));
     SSLCV__TRY(sslcv__alloc_array(context, k * d, sizeof(float), (void **)&w->project));
     SSLCV__TRY(sslcv__alloc_array(context, k * k, sizeof(float), (void **)&w->correct));
+    SSLCV__TRY(sslcv__alloc_array(context, d, SSLCV__EIGEN_ROOM * sizeof(double), (void **)&w->room));
 end:
     return status;
 }
@@ -71,6 +73,7 @@ static void free_all(whitening *w)
     sslcv__free(w->context, w->vectors);
     sslcv__free(w->context, w->project);
     sslcv__free(w->context, w->correct);
+    sslcv__free(w->context, w->room);
 }
 
 static int64_t block_at(int64_t n, int64_t first)
@@ -143,7 +146,7 @@ static sslcv_status find_directions(whitening *w)
     sslcv_status status;
 
     SSLCV__TRY(find_covariance(w, w->features->data, w->features->n, d));
-    SSLCV__TRY(sslcv__eigenvectors(w->context, w->gram, d, w->k, w->values, w->vectors));
+    SSLCV__TRY(sslcv__eigenvectors(w->context, w->gram, d, w->k, w->values, w->vectors, w->room));
     for (i = 0; i < w->k && w->values[i] > least_share * w->values[0]; i++) {
         const double *vector = w->vectors + i * d, factor = sign_of(vector, d) / sqrt(w->values[i]);
 
@@ -182,7 +185,7 @@ static sslcv_status find_correction(whitening *w, const float *reduced)
     sslcv_status status;
 
     SSLCV__TRY(find_covariance(w, reduced, w->features->n, k));
-    SSLCV__TRY(sslcv__eigenvectors(w->context, w->gram, k, k, w->values, w->vectors));
+    SSLCV__TRY(sslcv__eigenvectors(w->context, w->gram, k, k, w->values, w->vectors, w->room));
     if (!(w->values[k - 1] > 0.0)) {
         return sslcv__fail(SSLCV_ERR_NUMERIC, "%s has fewer than %lld directions with variance", w->features->name,
                            (long long)k);

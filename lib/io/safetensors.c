@@ -4,6 +4,7 @@
 #include "core/checked.h"
 #include "core/context.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,13 +81,25 @@ static sslcv_status check_start(const sslcv__tensor_file *file, int64_t *header_
     return SSLCV_OK;
 }
 
+/* Where jansson gets no memory, it mostly names another error, or none; malloc() says it by errno. */
+json_t *sslcv__safetensors_header(const char *json, int64_t size, json_error_t *error, int *out_of_memory)
+{
+    json_t *header;
+
+    errno = 0;
+    header = json_loadb(json, (size_t)size, JSON_REJECT_DUPLICATES, error);
+    *out_of_memory = !header && (errno == ENOMEM || json_error_code(error) == json_error_out_of_memory);
+    return header;
+}
+
 static sslcv_status parse_header(sslcv__tensor_file *file, int64_t header_bytes)
 {
     json_error_t error;
+    int out_of_memory;
 
-    file->header = json_loadb(file->bytes + 8, (size_t)header_bytes, JSON_REJECT_DUPLICATES, &error);
+    file->header = sslcv__safetensors_header((const char *)file->bytes + 8, header_bytes, &error, &out_of_memory);
     if (file->header) return SSLCV_OK;
-    if (json_error_code(&error) == json_error_out_of_memory) {
+    if (out_of_memory) {
         return sslcv__fail(SSLCV_ERR_OUT_OF_MEMORY, "out of memory: header of %s", file->path);
     }
     return sslcv__fail(SSLCV_ERR_FORMAT, "%s: its header is no valid JSON at byte %d: %s", file->path, error.position,

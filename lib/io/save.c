@@ -192,13 +192,15 @@ end:
 static sslcv_status check_header(const sslcv__saver *s)
 {
     json_error_t error;
-    json_t *header = json_loadb(s->header.data + 8, (size_t)s->header.size - 8, JSON_REJECT_DUPLICATES, &error);
+    int out_of_memory;
+    json_t *header =
+        sslcv__safetensors_header((const char *)s->header.data + 8, s->header.size - 8, &error, &out_of_memory);
 
     if (header) {
         json_decref(header);
         return SSLCV_OK;
     }
-    if (json_error_code(&error) == json_error_out_of_memory) {
+    if (out_of_memory) {
         return sslcv__fail(SSLCV_ERR_OUT_OF_MEMORY, "out of memory: header of a safetensors file");
     }
     return sslcv__invalid("the state cannot be saved: its header would not be valid: %s", error.text);

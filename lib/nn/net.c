@@ -300,19 +300,37 @@ static void set_frozen(sslcv__net *net, sslcv__variable *variable, int32_t froze
     if (frozen) sslcv__variable_drop_gradient(net->context, variable);
 }
 
-sslcv_status sslcv__net_freeze(sslcv__net *net, int32_t num_stages)
+/* Memory for gradients of the stages between old and new; all of it or none. */
+static sslcv_status make_gradients(sslcv__net *net, int32_t num_stages)
 {
-    const int32_t frozen = num_stages > net->frozen_stages;
     sslcv_status status = SSLCV_OK;
     int32_t i;
 
-    for (i = 0; i < net->num_nodes && !frozen; i++) {
+    for (i = 0; i < net->num_nodes; i++) {
         const sslcv__node *node = &net->nodes[i];
 
         if (!lies_between(net, node, num_stages)) continue;
         if (node->weight) SSLCV__TRY(sslcv__variable_make_gradient(net->context, node->weight));
         if (node->bias) SSLCV__TRY(sslcv__variable_make_gradient(net->context, node->bias));
     }
+end:
+    for (i = 0; i < net->num_nodes && status != SSLCV_OK; i++) {
+        const sslcv__node *node = &net->nodes[i];
+
+        if (!lies_between(net, node, num_stages)) continue;
+        if (node->weight && node->weight->frozen) sslcv__variable_drop_gradient(net->context, node->weight);
+        if (node->bias && node->bias->frozen) sslcv__variable_drop_gradient(net->context, node->bias);
+    }
+    return status;
+}
+
+sslcv_status sslcv__net_freeze(sslcv__net *net, int32_t num_stages)
+{
+    const int32_t frozen = num_stages > net->frozen_stages;
+    sslcv_status status = SSLCV_OK;
+    int32_t i;
+
+    if (!frozen) SSLCV__TRY(make_gradients(net, num_stages));
     for (i = 0; i < net->num_nodes; i++) {
         const sslcv__node *node = &net->nodes[i];
 

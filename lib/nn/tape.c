@@ -313,8 +313,9 @@ sslcv_status sslcv_tape_backward(sslcv_tape *tape, const sslcv_tensor *diff_outp
     if (status == SSLCV_OK) status = sslcv__compute_begin(tape->object.context, &frame);
     if (status != SSLCV_OK) return status;
     sslcv__plan_set_diff_output(tape->current, diff_output->data);
-    tape->run_back = 1;
     status = sslcv__plan_backward(tape->current);
+    /* A network that fails half-way has added some gradients. A layer of the host's has put back what was there. */
+    tape->run_back = status == SSLCV_OK || !sslcv__plan_get_key(tape->current)->net->by_patches;
     sslcv__compute_end(&frame);
     return status;
 }

@@ -417,6 +417,14 @@ sslcv_status sslcv__optimizer_add_rest(sslcv_optimizer *optimizer, sslcv_state *
     return add_group(optimizer, state, SSLCV_ROLE_PARAMETERS, &group_defaults, 0);
 }
 
+void sslcv__optimizer_cut(sslcv_optimizer *optimizer, int64_t num_groups)
+{
+    while (optimizer->num_groups > num_groups) release_group(&optimizer->groups[--optimizer->num_groups]);
+    while (optimizer->num_tensors > 0 && optimizer->tensors[optimizer->num_tensors - 1].group >= num_groups) {
+        optimizer->num_chunks -= chunks_of(optimizer->tensors[--optimizer->num_tensors].count);
+    }
+}
+
 /* ---- its tensors ---- */
 
 static int64_t bytes_of(const sslcv__variables *set)

@@ -64,6 +64,9 @@ struct sslcv_optimizer {
     before the first step, after which no stage is thawed. */
 sslcv_status sslcv__optimizer_add_rest(sslcv_optimizer *optimizer, sslcv_state *state);
 
+/** Give up all groups behind the first num_groups, which must not have been stepped. */
+void sslcv__optimizer_cut(sslcv_optimizer *optimizer, int64_t num_groups);
+
 /** Bytes of momentum, second moments and counters. */
 int64_t sslcv__optimizer_bytes(const sslcv_optimizer *optimizer);
 

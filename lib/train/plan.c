@@ -243,6 +243,8 @@ static sslcv_status write_composition(sslcv_trainer *trainer)
 
 sslcv_status sslcv__trainer_fix(sslcv_trainer *trainer)
 {
+    sslcv_optimizer *optimizer = trainer->options.optimizer;
+    const int64_t num_groups = optimizer->num_groups;
     sslcv_status status;
     int64_t i;
 
@@ -267,7 +269,10 @@ sslcv_status sslcv__trainer_fix(sslcv_trainer *trainer)
     }
     trainer->fixed = 1;
 end:
-    if (status != SSLCV_OK) sslcv__trainer_unfix(trainer);
+    if (status != SSLCV_OK) {
+        sslcv__trainer_unfix(trainer);
+        sslcv__optimizer_cut(optimizer, num_groups); /* so that the host may still group these tensors otherwise */
+    }
     return status;
 }
 

@@ -32,6 +32,7 @@ static sslcv_status save_checkpoint(sslcv_trainer *trainer)
     SSLCV__TRY(sslcv_state_save(state, trainer->checkpoint_path, &options));
 end:
     sslcv_state_destroy(state);
+    trainer->unsaved = status != SSLCV_OK;
     return status;
 }
 
@@ -71,6 +72,8 @@ sslcv_status sslcv_trainer_run(sslcv_trainer *trainer, int64_t max_steps)
         SSLCV__TRY(save_checkpoint(trainer));
         last_save = sslcv__clock();
     }
+    /* With no step left, a call that is made again can only be after the checkpoint. */
+    if (trainer->unsaved && trainer->epoch >= trainer->options.epochs) SSLCV__TRY(save_checkpoint(trainer));
 end:
     return status;
 }

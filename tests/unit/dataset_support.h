@@ -5,7 +5,7 @@
 #include "data_support.h"
 
 static sslcv_context *context;
-static failing_memory memory;
+static host memory;
 
 static inline void setup(void)
 {
@@ -16,7 +16,7 @@ static inline void setup(void)
 static inline void teardown(void)
 {
     sslcv_context_destroy(context);
-    ck_assert_int_eq(memory.blocks, 0);
+    ck_assert_int_eq(memory.out, 0);
     remove_tree();
 }
 

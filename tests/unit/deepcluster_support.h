@@ -196,7 +196,7 @@ static inline void check_cancels(const char *method, const char *settings, int64
 /** Memory ends somewhere within the first step: nothing leaks. */
 static inline void check_out_of_memory(const char *method, const char *settings)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     sslcv_dataset *dataset = make_dataset(context, 3, 0);
     sslcv_trainer *trainer;

@@ -2,7 +2,7 @@
 #ifndef SSLCV__TESTS_FILE_SUPPORT_H
 #define SSLCV__TESTS_FILE_SUPPORT_H
 
-#include "support.h"
+#include "memory_support.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -11,42 +11,14 @@
 
 /* ---- memory that runs out ---- */
 
-typedef struct failing_memory {
-    int64_t calls, fail_at; /* -1: never */
-    int64_t blocks;
-} failing_memory;
-
-static inline void *failing_allocate(void *user, size_t bytes, size_t alignment)
+/** A context of two threads; memory: NULL, or where it allocates, which is told at which call to fail once. */
+static inline sslcv_context *make_context(host *memory)
 {
-    failing_memory *memory = user;
-    void *block = memory->calls++ == memory->fail_at ? NULL : aligned_alloc(alignment, bytes);
-
-    if (block) memory->blocks++;
-    return block;
-}
-
-static inline void failing_deallocate(void *user, void *block, size_t bytes)
-{
-    (void)bytes;
-    ((failing_memory *)user)->blocks--;
-    free(block);
-}
-
-/** A context of two threads; memory: NULL, or where it allocates. */
-static inline sslcv_context *make_context(failing_memory *memory)
-{
-    const sslcv_allocator allocator = {sizeof allocator, memory, failing_allocate, failing_deallocate};
-    sslcv_context_options options;
-    sslcv_context *context = NULL;
-
-    OK(sslcv_context_options_init(&options, sizeof options));
-    options.threads = 2;
     if (memory) {
         memory->fail_at = -1;
-        options.allocator = &allocator;
+        memory->once = 1;
     }
-    OK(sslcv_context_create(&options, &context));
-    return context;
+    return new_context(memory, 2);
 }
 
 /** Run "call" with each allocation failing in turn until it succeeds; nothing may be left behind by those that fail. */
@@ -55,7 +27,7 @@ static inline sslcv_context *make_context(failing_memory *memory)
         sslcv_status oom_status = SSLCV_ERR_OUT_OF_MEMORY;                                                             \
         int64_t oom_n;                                                                                                 \
         for (oom_n = 0; oom_status != SSLCV_OK; oom_n++) {                                                             \
-            const int64_t oom_blocks = (memory)->blocks;                                                               \
+            const int64_t oom_blocks = (memory)->out;                                                                  \
             ck_assert_int_lt(oom_n, 2000);                                                                             \
             (memory)->calls = 0;                                                                                       \
             (memory)->fail_at = oom_n;                                                                                 \
@@ -64,8 +36,8 @@ static inline sslcv_context *make_context(failing_memory *memory)
             if (oom_status == SSLCV_OK) break;                                                                         \
             ck_assert_msg(oom_status == SSLCV_ERR_OUT_OF_MEMORY, "%s: allocation %d fails, and it gives %s (%s)",      \
                           #call, (int)oom_n, sslcv_status_string(oom_status), sslcv_last_error());                     \
-            ck_assert_msg((memory)->blocks == oom_blocks, "%s: allocation %d fails, and %d blocks leak", #call,        \
-                          (int)oom_n, (int)((memory)->blocks - oom_blocks));                                           \
+            ck_assert_msg((memory)->out == oom_blocks, "%s: allocation %d fails, and %d blocks leak", #call,           \
+                          (int)oom_n, (int)((memory)->out - oom_blocks));                                              \
         }                                                                                                              \
         ck_assert_int_gt(oom_n, 0);                                                                                    \
     } while (0)

@@ -10,7 +10,7 @@
 #include "nn/state.h"
 
 static sslcv_context *context;
-static failing_memory memory;
+static host memory;
 static char path[96];
 static char logged[512]; /* the last line */
 
@@ -23,10 +23,10 @@ static inline void keep_line(void *user, int32_t level, const char *text)
 
 static inline void setup(void)
 {
-    const sslcv_allocator allocator = {sizeof allocator, &memory, failing_allocate, failing_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &memory, host_allocate, host_deallocate};
     sslcv_context_options options;
 
-    memory = (failing_memory){.fail_at = -1};
+    memory = (host){.fail_at = -1};
     OK(sslcv_context_options_init(&options, sizeof options));
     options.threads = 1;
     options.precision = SSLCV_PRECISION_F32;
@@ -42,7 +42,7 @@ static inline void teardown(void)
 {
     remove_folder();
     sslcv_context_destroy(context);
-    ck_assert_int_eq(memory.blocks, 0);
+    ck_assert_int_eq(memory.out, 0);
 }
 
 static inline sslcv_backbone_options small(int32_t architecture)

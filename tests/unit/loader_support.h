@@ -27,9 +27,9 @@ static inline void keep_line(void *user, int32_t level, const char *text)
     snprintf(log_lines[num_lines++ % 32], sizeof log_lines[0], "%s", text);
 }
 
-static inline sslcv_context *make_loader_context(int32_t threads, failing_memory *memory)
+static inline sslcv_context *make_loader_context(int32_t threads, host *memory)
 {
-    const sslcv_allocator allocator = {sizeof allocator, memory, failing_allocate, failing_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, memory, host_allocate, host_deallocate};
     sslcv_context_options options;
     sslcv_context *made = NULL;
 
@@ -40,6 +40,7 @@ static inline sslcv_context *make_loader_context(int32_t threads, failing_memory
     options.log_level = SSLCV_LOG_WARNING;
     if (memory) {
         memory->fail_at = -1;
+        memory->once = 1;
         options.allocator = &allocator;
     }
     OK(sslcv_context_create(&options, &made));

@@ -139,7 +139,7 @@ static inline void check_bad_calls(const loss_case *c)
 /** The first call of a size takes memory, or a reservation ahead of it; later ones none. */
 static inline void check_steady_calls(const loss_case *c)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 2);
     sslcv_loss *loss = loss_of(c, context);
     sslcv_loss_info info = {.struct_size = sizeof info};
@@ -188,7 +188,7 @@ static inline sslcv_status create_and_compute(const loss_case *c, sslcv_context 
 /** Whichever allocation fails: the status says so, and nothing is lost. */
 static inline void check_allocations(const loss_case *c)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     const int64_t before = h.out;
     sslcv_state *state = NULL;

@@ -6,19 +6,19 @@
 
 #include <stdatomic.h>
 
-/** Fails at call number fail_at, and from then on; -1: never. Any thread. */
+/** Fails at call number fail_at, and from then on or, with once, at that one alone; -1: never. Any thread. */
 typedef struct host {
-    atomic_llong calls, fail_at, out; /* allocations so far; ..; held now */
+    atomic_llong calls, fail_at, out; /* allocations so far; ..; blocks held now */
+    int once;
 } host;
 
 static inline void *host_allocate(void *user, size_t bytes, size_t alignment)
 {
     host *h = user;
-    const long long limit = atomic_load(&h->fail_at);
+    const long long limit = atomic_load(&h->fail_at), call = atomic_fetch_add(&h->calls, 1);
     void *memory;
 
-    if (limit >= 0 && atomic_load(&h->calls) >= limit) return NULL;
-    atomic_fetch_add(&h->calls, 1);
+    if (limit >= 0 && (h->once ? call == limit : call >= limit)) return NULL;
     memory = aligned_alloc(alignment, bytes);
     if (memory) atomic_fetch_add(&h->out, 1);
     return memory;

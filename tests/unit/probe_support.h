@@ -43,7 +43,7 @@ static inline sslcv_context *make_context(int32_t threads, host *h)
     options.threads = threads;
     options.seed = 7;
     if (h) {
-        *h = (host){0, -1, 0};
+        *h = (host){.fail_at = -1};
         options.allocator = &allocator;
     }
     OK(sslcv_context_create(&options, &context));

@@ -9,7 +9,7 @@
 #include <sslcv/state.h>
 
 static sslcv_context *context;
-static failing_memory memory;
+static host memory;
 static sslcv_state *state; /* w: f32 (2, 3) weight; mean: f64 (2) buffer; steps: i64 scalar; on: bool (3) */
 
 static inline void add(sslcv_state *to, const char *name, int32_t dtype, int32_t role, int32_t ndim,
@@ -59,7 +59,7 @@ static inline void check_equal(sslcv_state *a, sslcv_state *b)
 
 static inline void setup(void)
 {
-    memory = (failing_memory){0};
+    memory = (host){0};
     context = make_context(&memory);
     make_folder();
     state = make_state(1);
@@ -70,7 +70,7 @@ static inline void teardown(void)
     remove_folder();
     sslcv_state_destroy(state);
     sslcv_context_destroy(context);
-    ck_assert_int_eq(memory.blocks, 0);
+    ck_assert_int_eq(memory.out, 0);
 }
 
 /* ---- files in memory ---- */

@@ -18,7 +18,7 @@ typedef struct owner {
 } owner;
 
 static sslcv_context *context;
-static failing_memory memory;
+static host memory;
 static owner *object;
 static sslcv_state *window;
 static sslcv__layout *blocked; /* of (32, 16, 3, 3) */
@@ -84,7 +84,7 @@ static inline sslcv_state *make_window(owner *of)
 
 static inline void setup(void)
 {
-    memory = (failing_memory){0};
+    memory = (host){0};
     context = make_context(&memory);
     blocked = make_blocked();
     object = make_owner(blocked);
@@ -97,7 +97,7 @@ static inline void teardown(void)
     sslcv_state_destroy(window);
     sslcv__layout_free(context, blocked);
     sslcv_context_destroy(context);
-    ck_assert_int_eq(memory.blocks, 0);
+    ck_assert_int_eq(memory.out, 0);
 }
 
 static inline sslcv_tensor tensor_of(int32_t dtype, void *data, int32_t ndim, const int64_t *shape)

@@ -408,7 +408,7 @@ end:
 
 START_TEST(out_of_memory)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     static doubler d;
     sslcv_context *poor = new_context(&h, 0);
     sslcv_status status;
@@ -436,7 +436,7 @@ END_TEST
 /** Who makes one view at a time: once the augmenter has seen an image of the size, no memory is asked for. */
 START_TEST(apply_stops_allocating)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     const sslcv_tensor source = planar(SSLCV_U8, pixels, 3, H, W);
     sslcv_tensor result = planar(SSLCV_F32, out, 3, 8, 8);
     sslcv_context *poor = new_context(&h, 0);
@@ -459,7 +459,7 @@ END_TEST
 /** A preset that fails half-way leaves no view behind. */
 START_TEST(failed_preset_leaves_nothing)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *poor = new_context(&h, 0);
     sslcv_augmenter *a;
     sslcv_status status;

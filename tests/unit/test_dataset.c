@@ -240,17 +240,17 @@ END_TEST
 
 /* ---- callbacks ---- */
 
-typedef struct host {
+typedef struct supplier {
     unsigned char bytes[12];
     int loads, unloads, destroyed;
     int32_t dtype;
     int64_t bad, stop_at;
-} host;
+} supplier;
 
 static int32_t host_load(void *user, int64_t index, sslcv_tensor *image)
 {
     static const int64_t shape[3] = {3, 2, 2};
-    host *h = user;
+    supplier *h = user;
 
     if (index == h->bad) return 7;
     h->loads++;
@@ -263,21 +263,21 @@ static void host_unload(void *user, int64_t index, const sslcv_tensor *image)
 {
     (void)index;
     (void)image;
-    ((host *)user)->unloads++;
+    ((supplier *)user)->unloads++;
 }
 
 static int32_t host_label(void *user, int64_t index, int64_t *label)
 {
     *label = index % 3;
-    return index == ((host *)user)->stop_at;
+    return index == ((supplier *)user)->stop_at;
 }
 
 static void host_destroy(void *user)
 {
-    ((host *)user)->destroyed++;
+    ((supplier *)user)->destroyed++;
 }
 
-static sslcv_dataset_callbacks host_table(host *h)
+static sslcv_dataset_callbacks host_table(supplier *h)
 {
     sslcv_dataset_callbacks table = {0};
 
@@ -300,7 +300,7 @@ START_TEST(callbacks)
     sslcv_dataset *dataset, *subset = NULL;
     const int64_t last = 4;
     int64_t shape[3];
-    host h;
+    supplier h;
     sslcv_dataset_callbacks table = host_table(&h);
 
     options.callbacks = &table;
@@ -332,7 +332,7 @@ START_TEST(callbacks_refused)
 {
     sslcv_dataset_options options = dataset_options(SSLCV_DATASET_CALLBACK, NULL);
     sslcv_dataset *none = NULL;
-    host h;
+    supplier h;
     sslcv_dataset_callbacks table = host_table(&h);
 
     FAILS(sslcv_dataset_create(context, &options, &none), SSLCV_ERR_INVALID_ARGUMENT, "dataset.callbacks is NULL");

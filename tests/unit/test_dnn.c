@@ -380,7 +380,7 @@ START_TEST(memory_runs_out_at_each_allocation)
     int done = 0, i;
 
     for (limit = 0; !done; limit++) {
-        host h = {0, -1, 0};
+        host h = {.fail_at = -1};
         sslcv_context *one = new_context(&h, 1);
         sslcv__layout *layouts[6] = {NULL};
         sslcv__op *ops[6] = {NULL};

@@ -410,7 +410,7 @@ START_TEST(embed_out_of_memory)
     int64_t at, held;
     float *values;
 
-    h = (host){0, -1, 0};
+    h = (host){.fail_at = -1};
     OK(sslcv_context_options_init(&options, sizeof options));
     options.threads = 1;
     options.loader_threads = 0; /* so that the order of allocations is fixed */

@@ -9,11 +9,11 @@
 #include <zlib.h>
 
 static sslcv_context *context;
-static failing_memory memory;
+static host memory;
 
 static void setup(void)
 {
-    memory = (failing_memory){0};
+    memory = (host){0};
     context = make_context(&memory);
     make_folder();
 }
@@ -22,7 +22,7 @@ static void teardown(void)
 {
     remove_folder();
     sslcv_context_destroy(context);
-    ck_assert_int_eq(memory.blocks, 0);
+    ck_assert_int_eq(memory.out, 0);
 }
 
 /* ---- reading ---- */

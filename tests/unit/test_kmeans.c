@@ -439,7 +439,7 @@ END_TEST
 
 START_TEST(allocations_may_fail)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 2);
     const int64_t labels[6] = {0, 1, 0, 1, 2, 2};
     int32_t spherical;

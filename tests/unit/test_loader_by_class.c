@@ -212,7 +212,7 @@ START_TEST(labels_instead)
 END_TEST
 
 /* fail: the allocation that fails, from the loader's creation on. */
-static sslcv_status walk(sslcv_context *own, failing_memory *memory, int64_t fail)
+static sslcv_status walk(sslcv_context *own, host *memory, int64_t fail)
 {
     sslcv_loader_options o;
     sslcv_dataset *images = make_images(own, 8);
@@ -234,16 +234,16 @@ static sslcv_status walk(sslcv_context *own, failing_memory *memory, int64_t fai
 
 START_TEST(allocations_may_fail)
 {
-    failing_memory memory = {0, -1, 0};
+    host memory = {.fail_at = -1};
     sslcv_context *own = make_loader_context(0, &memory);
     int64_t n;
 
     for (n = 0;; n++) {
-        const int64_t blocks = memory.blocks;
+        const int64_t blocks = memory.out;
         sslcv_status status;
 
         status = walk(own, &memory, n);
-        ck_assert_int_eq(memory.blocks, blocks);
+        ck_assert_int_eq(memory.out, blocks);
         if (status == SSLCV_OK) break;
         ck_assert_int_eq(status, SSLCV_ERR_OUT_OF_MEMORY);
     }

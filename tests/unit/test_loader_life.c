@@ -192,7 +192,7 @@ static sslcv_status walk(sslcv_context *of, const sslcv_loader_options *o)
 
 START_TEST(out_of_memory)
 {
-    failing_memory memory = {0};
+    host memory = {0};
     sslcv_context *own = make_loader_context(0, &memory);
     sslcv_dataset *images = make_images(own, 8);
     sslcv_augmenter *augmenter = make_augmenter(own);
@@ -221,7 +221,7 @@ START_TEST(out_of_memory)
     sslcv_loader_destroy(loader);
     sslcv_augmenter_destroy(augmenter);
     sslcv_dataset_destroy(images);
-    ck_assert_int_eq(memory.blocks, 1); /* the context */
+    ck_assert_int_eq(memory.out, 1); /* the context */
     sslcv_context_destroy(own);
 }
 END_TEST

@@ -240,7 +240,7 @@ END_TEST
 /* Memory is taken once: by the first call, or ahead of it. */
 START_TEST(steady_calls_allocate_nothing)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     sslcv_loss *loss = new_info_nce(context, 0.1, SSLCV_REDUCTION_MEAN);
     sslcv_loss_info info = {.struct_size = sizeof info};
@@ -296,7 +296,7 @@ START_TEST(any_allocation_may_fail)
     int kind;
 
     for (kind = 0; kind < 2; kind++) {
-        host h = {0, -1, 0};
+        host h = {.fail_at = -1};
         sslcv_context *context = new_context(&h, 1);
         const int64_t before = h.out;
         sslcv_state *state = NULL;

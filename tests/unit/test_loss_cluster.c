@@ -475,7 +475,7 @@ END_TEST
 START_TEST(failed_epochs)
 {
     const sslcv_cluster_options o = options_of(SAMPLES, DIM, CLUSTERS, 3);
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     static unsigned char before[SNAPSHOT];
     sslcv_context *context = new_context(&h, 2);
     sslcv_loss *loss = clustered(context, &o, SAMPLES, 0);

@@ -325,7 +325,7 @@ static sslcv_status create_and_compute(sslcv_context *context, const sslcv_cpc_o
 START_TEST(any_allocation_may_fail)
 {
     const sslcv_cpc_options o = small_options(_i ? 3 : 0, 3);
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     const int64_t before = h.out;
     float z[SMALL], c[SMALL], dz[SMALL];

@@ -321,7 +321,7 @@ END_TEST
 
 START_TEST(steady_calls_allocate_nothing)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 2);
     sslcv_loss *loss = new_cross_entropy(context, 0.1);
     const int64_t labels[8] = {0, 1, 2, 3, 0, 1, 2, 3};

@@ -562,7 +562,7 @@ END_TEST
 
 START_TEST(any_allocation_may_fail)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     const int64_t before = h.out;
     distance mine;

@@ -400,7 +400,7 @@ START_TEST(any_allocation_may_fail)
 {
     static const double weights[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     sslcv_nce_bank_options o = options_of(10, 6, 8, SSLCV_BANK_CORE, 3, SSLCV_ESTIMATOR_NCE);
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     const int64_t before = h.out;
     sslcv_state *state = NULL;
@@ -428,7 +428,7 @@ END_TEST
 START_TEST(steady_calls_allocate_nothing)
 {
     static fixture f;
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 2);
     const sslcv_nce_bank_options o = options_of(30, 100, 8, SSLCV_BANK_FULL, 3, SSLCV_ESTIMATOR_NCE);
     int64_t calls, i;

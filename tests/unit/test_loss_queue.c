@@ -546,7 +546,7 @@ END_TEST
 START_TEST(memory_is_taken_once)
 {
     enum { K = 100, D = 4, N = 8 };
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 2);
     sslcv_loss *loss = new_loss(context, 0.1, K, D, SSLCV_REDUCTION_MEAN);
     sslcv_loss_info before = {.struct_size = sizeof before}, after = before;
@@ -593,7 +593,7 @@ static sslcv_status create_and_compute(sslcv_context *context, sslcv_state **sta
 
 START_TEST(any_allocation_may_fail)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     const int64_t before = h.out;
     sslcv_state *state = NULL;

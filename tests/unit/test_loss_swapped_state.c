@@ -498,7 +498,7 @@ END_TEST
 /* A queue that starts later, fewer views or samples: the first call has taken what they need. */
 START_TEST(steady_calls_allocate_nothing)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     const sslcv_swapped_options options = queue_options();
     sslcv_loss *loss = new_loss(context, &options);
@@ -557,7 +557,7 @@ static sslcv_status create_and_compute(sslcv_context *context, sslcv_loss **out)
 
 START_TEST(any_allocation_may_fail)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     const int64_t before = h.out;
     sslcv_status status = SSLCV_ERR_OUT_OF_MEMORY;

@@ -134,7 +134,7 @@ END_TEST
 
 START_TEST(test_out_of_memory)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     const sslcv_allocator allocator = {sizeof allocator, &h, host_allocate, host_deallocate};
     sslcv_context_options o;
     sslcv_context *context;

@@ -102,7 +102,7 @@ static sslcv_status save_whole_or_not(const sslcv_branch *branch)
 
 START_TEST(memory_that_runs_out)
 {
-    failing_memory memory = {0};
+    host memory = {.fail_at = -1};
     sslcv_backbone *backbone;
     sslcv_head *made[1];
     sslcv_branch branch;

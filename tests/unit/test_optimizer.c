@@ -333,7 +333,7 @@ START_TEST(many_tensors_many_threads)
     int32_t threads;
 
     for (threads = 1; threads <= 2; threads++) {
-        host h = {0, -1, 0};
+        host h = {.fail_at = -1};
         sslcv_context *context = new_context(&h, threads);
         const sslcv_optimizer_options options = options_of(SSLCV_OPTIMIZER_LARC);
         sslcv_optimizer *optimizer = new_optimizer(context, &options);

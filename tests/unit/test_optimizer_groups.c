@@ -405,7 +405,7 @@ static sslcv_status make_and_step(sslcv_context *context, sslcv_state *state, ss
 
 START_TEST(any_allocation_may_fail)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     sslcv_state *state = new_state(context, "w", SSLCV_ROLE_WEIGHT, 40000), *slots = NULL;
     sslcv_status status = SSLCV_ERR_OUT_OF_MEMORY;

@@ -432,7 +432,7 @@ end:
 
 START_TEST(out_of_memory)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     const sslcv_tensor source = big_image();
     sslcv_context *poor = new_context(&h, 0);
     sslcv_tensor result = patches_of(results, 9, 3, 10);
@@ -460,7 +460,7 @@ START_TEST(apply_stops_allocating)
 {
     static const char *const names[] = {"pirl-jigsaw", "cpc-cifar", "cmc-cifar", "dino"};
     const sslcv_tensor source = big_image();
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     int64_t i, view, count;
     int k;
 

@@ -9,7 +9,7 @@
 enum { MOST = 1 << 19 };
 
 static float features[MOST], reduced[MOST], again[MOST];
-static double matrix[MOST], kept[MOST], values[512], vectors[MOST];
+static double matrix[MOST], kept[MOST], values[512], vectors[MOST], room[512 * SSLCV__EIGEN_ROOM];
 
 /* ---- eigenvectors ---- */
 
@@ -86,7 +86,7 @@ START_TEST(vectors_of_a_matrix)
 
             fill_matrix(kind, n, &rng);
             memcpy(kept, matrix, (size_t)(n * n) * sizeof *kept);
-            OK(sslcv__eigenvectors(context, matrix, n, k, values, vectors));
+            OK(sslcv__eigenvectors(context, matrix, n, k, values, vectors, room));
             check_vectors(n, k);
         }
     }
@@ -210,7 +210,7 @@ START_TEST(columns_are_components)
         }
     }
     OK(sslcv__compute_begin(context, &frame));
-    OK(sslcv__eigenvectors(context, matrix, D, K, values, vectors));
+    OK(sslcv__eigenvectors(context, matrix, D, K, values, vectors, room));
     sslcv__compute_end(&frame);
     for (a = 0; a < K; a++) {
         double sign = 0.0;
@@ -275,7 +275,7 @@ END_TEST
 
 START_TEST(allocations_may_fail)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 2);
     const int64_t before = h.out;
     int64_t n;
@@ -293,7 +293,7 @@ START_TEST(allocations_may_fail)
         if (status == SSLCV_OK) break;
         ck_assert_int_eq(status, SSLCV_ERR_OUT_OF_MEMORY);
     }
-    ck_assert_int_gt(n, 12);
+    ck_assert_int_gt(n, 8);
     sslcv_context_destroy(context);
     ck_assert_int_eq(h.out, 0);
 }

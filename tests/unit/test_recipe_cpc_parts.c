@@ -247,7 +247,7 @@ END_TEST
 
 START_TEST(test_out_of_memory)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     sslcv_dataset *dataset = make_dataset(context, 3, 1);
     const struct row *row = &rows[_i];

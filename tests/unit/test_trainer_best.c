@@ -323,7 +323,7 @@ END_TEST
 
 START_TEST(test_out_of_memory)
 {
-    host h = {0, -1, 0};
+    host h = {.fail_at = -1};
     sslcv_context *context = new_context(&h, 1);
     rig r = {context, make_dataset(context, 3, 1), NULL};
     sslcv_status status = SSLCV_ERR_OUT_OF_MEMORY;
