@@ -259,10 +259,33 @@ check-onednn3:
 	@MAKE='$(MAKE)' PYTHON='$(PYTHON)' CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' LDFLAGS='$(LDFLAGS)' ONEDNN3='$(ONEDNN3)' \
 	  ONLY='$(ONLY)' sh tests/tools/check_onednn3.sh $(BUILD)
 
+# ---- faults: the library's calls of the system pass through tests/fault/faults.c ----
+
+FAULT_SOURCES := $(sort $(wildcard tests/fault/test_fault_*.c))
+FAULT_TESTS   := $(FAULT_SOURCES:tests/fault/%.c=$(BUILD)/fault/%)
+FAULT_WRAPS   := $(foreach call,open close read pread write fsync ftruncate rename link unlink stat lstat fstat access \
+                   fchmod flock opendir readdir,-Wl,--wrap=$(call))
+
+$(BUILD)/fault/faults.o: tests/fault/faults.c tests/fault/faults.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(COMPILE) -c $< -o $@
+
+$(BUILD)/fault/%: tests/fault/%.c $(BUILD)/fault/faults.o $(STATIC)
+	$(say) CC $<
+	$(Q)$(COMPILE) -Itests/unit -MMD -MP -MF $@.d -MT $@ $< $(BUILD)/fault/faults.o -o $@ $(FAULT_WRAPS) $(LDFLAGS) \
+	  $(STATIC) $(CHECK_LIBS) $(LIBS)
+
+# KILLS: how often a run is killed and goes on. KILL_FLAGS='--seed 2 --method moco-v2 --verbose'.
+KILLS ?= $(if $(filter check,$(MAKECMDGOALS)),20,200)
+check-faults: $(FAULT_TESTS) $(BUILD)/fault/kill
+	@sh tests/tools/run_tests.sh $(FAULT_TESTS)
+	@OMP_WAIT_POLICY=passive $(BUILD)/fault/kill --kills $(KILLS) $(KILL_FLAGS)
+
 # ---- checks of everything around the code ----
 
-CHECKS := check-includes check-banned check-headers check-abi check-symbols check-unit check-numbers check-examples check-docs \
-  check-reference check-install
+CHECKS := check-includes check-banned check-headers check-abi check-symbols check-unit check-numbers check-faults check-examples \
+  check-docs check-reference check-install
 check: $(CHECKS)
 	@echo "all checks passed: $(CHECKS)"
 
@@ -341,6 +364,14 @@ check-reference:
 	@mkdir -p $(BUILD)
 	@$(TOOLS) sh tests/tools/check_reference.sh $(BUILD) $(filter %.h,$(HEADERS))
 
+# An hour of everything, in one process: does it grow? SECONDS=3600, SOAK_FLAGS='--leak memory'.
+$(BUILD)/soak: tests/soak/soak.c $(BUILD)/flags $(STATIC)
+	$(say) CC $<
+	$(Q)$(COMPILE) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
+
+soak: $(BUILD)/soak
+	@OMP_WAIT_POLICY=passive $< $(if $(filter undefined,$(origin SECONDS)),,--seconds $(SECONDS)) $(SOAK_FLAGS)
+
 # ---- install ----
 
 $(BUILD)/sslcv.pc: pkgconfig/sslcv.pc.in FORCE
@@ -415,7 +446,8 @@ compile_commands.json: FORCE
 	  printf '%s{"directory": "%s", "file": "%s", "arguments": ["%s", "-std=c11", "-fopenmp", "-Iinclude", "-Ilib", "-Itests/unit", "-D_POSIX_C_SOURCE=200809L", "-DSSLCV_BUILD", "-DSSLCV__ONEDNN=\\"$(ONEDNN)\\"", "-c", "%s"]}' \
 	    "$$separator" "$(CURDIR)" "$$f" "$(firstword $(CC))" "$$f"; separator=', '; done; echo ']'; } > $@
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(LEARNING:=.d) $(EXAMPLES_C:=.d) $(BENCHES:=.d)
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(LEARNING:=.d) $(EXAMPLES_C:=.d) $(BENCHES:=.d) $(BUILD)/soak.d $(FAULT_TESTS:=.d) \
+  $(BUILD)/fault/kill.d $(BUILD)/numbers/numbers.d
 
 endif # AFTER_DEPS
 
@@ -433,7 +465,7 @@ help:
 	@echo 'make man html        the reference, from the headers, into $$(BUILD)/man and $$(BUILD)/html; install-man'
 	@echo 'make install         to $$(DESTDIR)$$(PREFIX); uninstall; LIBSSL_ALIAS=1: docs/packaging.md'
 	@echo 'make check           all of: check-unit check-includes check-banned check-headers check-abi check-symbols'
-	@echo '                     check-examples check-docs check-reference check-install'
+	@echo '                     check-numbers check-faults check-examples check-docs check-reference check-install'
 	@echo 'make check-unit ONLY=core    one suite'
 	@echo 'make check-golden    losses and optimizers against published numbers, naive twins and finite differences'
 	@echo 'make check-methods   recipes line by line, then whether each learns on real images: a quarter of an hour'
@@ -443,12 +475,13 @@ help:
 	@echo 'make check-interop   files, memory, weights, models and training steps beside NumPy, safetensors, PyTorch, ONNX Runtime, OpenCV'
 	@echo 'make check-bindings ONLY=python    the library from other languages; those that are not installed are left out'
 	@echo 'make check-debian    the Debian packages of debian/: built twice, lintian, compared, tried'
-	@echo 'make check-memory    1,000 steps: does the process grow?'
+	@echo 'make check-faults    a file system that fails; runs that are killed 200 times and go on'
+	@echo 'make check-memory    1,000 steps: does the process grow? soak: an hour of everything, SECONDS=3600'
 	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
 	@echo 'make dist clean      source archive in $$(BUILD); remove $$(BUILD)'
 	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR MANDIR DESTDIR BUILD OPENMP_LIBS JPEG LBFGS ONNX V=1'
 
 FORCE:
 .PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-interop check-bindings \
-  check-memory check-debian abi check-golden check-methods man html install-man check-onednn3 bench bench-learning install uninstall \
-  dist format format-check lint deps clean help FORCE
+  check-memory check-debian soak abi check-golden check-methods man html install-man check-onednn3 bench bench-learning install \
+  uninstall dist format format-check lint deps clean help FORCE

@@ -305,12 +305,14 @@ SSLCV_API sslcv_status sslcv_save_options_init(sslcv_save_options *options, size
 SSLCV_API sslcv_status sslcv_load_options_init(sslcv_load_options *options, size_t struct_size);
 
 /**
- * Write a state. A file appears whole or not at all: it is written beside, synced, then renamed.
+ * Write a state. A file appears whole or not at all: it is written beside, synced, then renamed. What a process that
+ * was killed in there has left behind, the next save to that path removes.
  *
  * @param state   Not NULL. A trainer's state is a checkpoint.
  * @param path    UTF-8; NULL: options->stream.
  * @param options NULL: defaults.
- * @return SSLCV_OK; SSLCV_ERR_IO (the file that was there is intact); SSLCV_ERR_NUMERIC (NaN or infinity in a
+ * @return SSLCV_OK; SSLCV_ERR_IO (the file that was there is intact; or the new one has taken its place, but the
+ *         folder could not be synced); SSLCV_ERR_NUMERIC (NaN or infinity in a
  *         parameter, also when it is too large for options->dtype; nothing written); SSLCV_ERR_LIMIT (names and
  *         metadata of more than 100,000,000 bytes; or a name of more than 65,531 bytes in an npz);
  *         SSLCV_ERR_UNSUPPORTED (npz and npy: bf16, which NumPy lacks, or metadata of the host's; npy: not exactly one

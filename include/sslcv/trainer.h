@@ -320,8 +320,8 @@ SSLCV_API sslcv_status sslcv_trainer_step_views(sslcv_trainer *trainer, const ss
 
 /**
  * Step until all epochs are done, with hooks and checkpoints. A run that was stopped goes on where it was. A failed
- * step ends it with that step's status and without a checkpoint; the next run() goes on as step() would. If the last
- * checkpoint could not be saved, another run() tries that again.
+ * step ends it with that step's status and without a checkpoint; the next run() goes on as step() would. So does a
+ * checkpoint that cannot be written; the next run() first writes it.
  *
  * @param trainer   Not NULL.
  * @param max_steps Return SSLCV_OK after so many steps; 0: no such limit.

@@ -4,11 +4,13 @@
 #include "core/error.h"
 #include "core/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -17,6 +19,7 @@ enum {
     FIRST_BYTES = 64 << 10, /* of a buffer whose size nobody knows beforehand */
     DEFLATE_RATIO = 1032,   /* deflate packs no tighter than this: a bound on what a gzip trailer may claim */
     MOST_AT_ONCE = 1 << 30, /* systems limit one read or write to about 2 GiB */
+    COPIED_BYTES = 16 << 10,
     TEMPORARY_NAMES = 1000
 };
 
@@ -57,18 +60,36 @@ static sslcv_status open_error(const char *path, int error)
     return error == ENOENT || error == ENOTDIR ? SSLCV_ERR_NOT_FOUND : SSLCV_ERR_IO;
 }
 
+static int open_again(const char *path, int flags)
+{
+    int fd;
+
+    do {
+        fd = open(path, flags | O_CLOEXEC, 0666);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+/** What came, 0 at the end, -1 with errno. */
+static ssize_t read_again(int fd, void *data, int64_t size)
+{
+    ssize_t got;
+
+    do {
+        got = read(fd, data, (size_t)(size > MOST_AT_ONCE ? MOST_AT_ONCE : size));
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
 /** Reads up to the end, or until bytes->limit bytes are there. */
 static sslcv_status read_all(int fd, const char *path, buffer *bytes)
 {
     while (bytes->size < bytes->limit) {
         const sslcv_status status = make_room(bytes);
-        int64_t room = bytes->capacity - bytes->size;
         ssize_t got;
 
         if (status != SSLCV_OK) return status;
-        if (room > MOST_AT_ONCE) room = MOST_AT_ONCE;
-        got = read(fd, bytes->data + bytes->size, (size_t)room);
-        if (got < 0 && errno == EINTR) continue;
+        got = read_again(fd, bytes->data + bytes->size, bytes->capacity - bytes->size);
         if (got < 0) return sslcv__io_error("read", path, errno);
         if (got == 0) break;
         bytes->size += got;
@@ -203,9 +224,7 @@ sslcv_status sslcv__file_read(sslcv_context *context, const char *path, int64_t 
     limit = max_bytes + 1; /* the byte that is too many */
     bytes.context = context;
     bytes.limit = limit + max_bytes / 1024 + 1024; /* what does not compress becomes a little longer */
-    do {
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-    } while (fd < 0 && errno == EINTR);
+    fd = open_again(path, O_RDONLY);
     if (fd < 0) return open_error(path, errno);
     SSLCV__TRY(reserve_for_file(fd, path, &bytes));
     SSLCV__TRY(read_all(fd, path, &bytes));
@@ -229,6 +248,7 @@ struct sslcv__new_file {
     char *numbered;    /* two names of earlier generations */
     int64_t name_size; /* bytes of each name's buffer */
     int fd;            /* -1: closed */
+    int lock;          /* a second descriptor, which keeps the lock until the file has its name; -1: none */
 };
 
 void sslcv__new_file_discard(sslcv__new_file *file)
@@ -237,8 +257,9 @@ void sslcv__new_file_discard(sslcv__new_file *file)
 
     if (!file) return;
     context = file->context;
-    if (file->fd >= 0) close(file->fd);
     if (file->temporary && file->temporary[0]) unlink(file->temporary);
+    if (file->fd >= 0) close(file->fd);
+    if (file->lock >= 0) close(file->lock);
     sslcv__free(context, file->numbered);
     sslcv__free(context, file->temporary);
     sslcv__free(context, file->path);
@@ -260,16 +281,88 @@ static sslcv_status check_target(const char *path, mode_t *mode)
     return SSLCV_OK;
 }
 
+/** The folder of the path, in the buffer of the earlier names. */
+static const char *folder_of(const sslcv__new_file *file)
+{
+    char *folder = file->numbered;
+    const char *slash = strrchr(file->path, '/');
+    const size_t length = slash ? (size_t)(slash - file->path) : 0;
+
+    if (!slash) return ".";
+    if (length == 0) return "/";
+    memcpy(folder, file->path, length);
+    folder[length] = 0;
+    return folder;
+}
+
+/** "NAME.tmp.PID.N", both of digits. */
+static int is_temporary(const char *name, const char *of)
+{
+    const size_t length = strlen(of);
+    const char *end;
+
+    if (strncmp(name, of, length) != 0 || strncmp(name + length, ".tmp.", 5) != 0) return 0;
+    name += length + 5;
+    end = name + strspn(name, "0123456789");
+    return end > name && *end == '.' && end[1] && end[1 + strspn(end + 1, "0123456789")] == 0;
+}
+
+/** By lock, not by process: whether one lives cannot be told from another container or machine. */
+static void remove_if_abandoned(const char *path)
+{
+    const int fd = open_again(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+    struct stat ours, there;
+
+    if (fd < 0) return;
+    /* Under its name there may be another one by now. */
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &ours) == 0 && lstat(path, &there) == 0 &&
+        ours.st_ino == there.st_ino && ours.st_dev == there.st_dev) {
+        unlink(path);
+    }
+    close(fd);
+}
+
+/** What processes that were killed have left beside the path. That it fails is no harm to the new file. */
+static void remove_abandoned(const sslcv__new_file *file)
+{
+    const char *slash = strrchr(file->path, '/'), *name = slash ? slash + 1 : file->path;
+    DIR *folder = opendir(folder_of(file));
+    const struct dirent *entry;
+
+    while (folder && (entry = readdir(folder)) != NULL) {
+        if (!is_temporary(entry->d_name, name)) continue;
+        /* The name is the path's but for its end; an end longer than any of ours is nobody's. */
+        if (snprintf(file->temporary, (size_t)file->name_size, "%.*s%s", (int)(name - file->path), file->path,
+                     entry->d_name) < file->name_size) {
+            remove_if_abandoned(file->temporary);
+        }
+    }
+    if (folder) closedir(folder);
+    file->temporary[0] = 0;
+}
+
+/** 0: another open() has taken it for abandoned, and removes it, between its creation here and the lock. */
+static int lock_temporary(const sslcv__new_file *file)
+{
+    struct stat info;
+
+    if (flock(file->fd, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK; /* a file system without locks */
+    return fstat(file->fd, &info) != 0 || info.st_nlink > 0;
+}
+
 static sslcv_status create_temporary(sslcv__new_file *file)
 {
     int number;
 
     for (number = 0; number < TEMPORARY_NAMES; number++) {
         snprintf(file->temporary, (size_t)file->name_size, "%s.tmp.%ld.%d", file->path, (long)getpid(), number);
-        do {
-            file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        } while (file->fd < 0 && errno == EINTR);
-        if (file->fd >= 0) return SSLCV_OK;
+        file->fd = open_again(file->temporary, O_WRONLY | O_CREAT | O_EXCL);
+        if (file->fd >= 0 && lock_temporary(file)) return SSLCV_OK;
+        if (file->fd >= 0) {
+            close(file->fd);
+            file->fd = -1;
+            errno = EEXIST;
+        }
         if (errno != EEXIST) break;
     }
     file->temporary[0] = 0; /* not ours */
@@ -284,12 +377,13 @@ sslcv_status sslcv__new_file_open(sslcv_context *context, const char *path, sslc
 
     if (status != SSLCV_OK) return status;
     file->context = context;
-    file->fd = -1;
+    file->fd = file->lock = -1;
     file->name_size = (int64_t)strlen(path) + 64;
     SSLCV__TRY(sslcv__copy_text(context, path, &file->path));
     SSLCV__TRY(sslcv__alloc_array(context, file->name_size, 1, (void **)&file->temporary));
     SSLCV__TRY(sslcv__alloc_array(context, file->name_size, 2, (void **)&file->numbered));
     SSLCV__TRY(check_target(path, &mode));
+    remove_abandoned(file);
     SSLCV__TRY(create_temporary(file));
     /* Whoever could read the old one can read the new one; where the system refuses that, the usual mode serves. */
     if (mode != 0 && fchmod(file->fd, mode) != 0) errno = 0;
@@ -322,6 +416,27 @@ static const char *numbered_name(sslcv__new_file *file, int32_t number, int whic
     return name;
 }
 
+/** Where the file system knows no second names. */
+static sslcv_status copy_file(sslcv__new_file *file, const char *path)
+{
+    char bytes[COPIED_BYTES];
+    sslcv__new_file *copy = NULL;
+    const int fd = open_again(file->path, O_RDONLY);
+    ssize_t got;
+    sslcv_status status;
+
+    if (fd < 0) return sslcv__io_error("open", file->path, errno);
+    SSLCV__TRY(sslcv__new_file_open(file->context, path, &copy));
+    while ((got = read_again(fd, bytes, sizeof bytes)) > 0) SSLCV__TRY(sslcv__new_file_write(copy, bytes, got));
+    if (got < 0) SSLCV__TRY(sslcv__io_error("read", file->path, errno));
+    status = sslcv__new_file_commit(copy, 0);
+    copy = NULL;
+end:
+    sslcv__new_file_discard(copy);
+    close(fd);
+    return status;
+}
+
 /**
  * Make room for path.1 and put the present file there. It gets a second name instead of being moved: a crash at any
  * moment leaves a whole file under path.
@@ -339,34 +454,20 @@ static sslcv_status keep_generations(sslcv__new_file *file, int32_t generations)
     }
     first = numbered_name(file, 1, 0);
     if (unlink(first) != 0 && errno != ENOENT) return sslcv__io_error("replace", first, errno);
-    /* Some file systems know no second names; there the present file moves away just before the new one comes. */
-    if (link(file->path, first) != 0 && rename(file->path, first) != 0) {
-        return sslcv__io_error("rename", file->path, errno);
-    }
-    return SSLCV_OK;
+    return link(file->path, first) == 0 ? SSLCV_OK : copy_file(file, first);
 }
 
 /** A rename lasts through a power cut only when the folder is written too. Not every file system can be asked to. */
-static sslcv_status sync_folder(sslcv__new_file *file)
+static sslcv_status sync_folder(const sslcv__new_file *file)
 {
-    char *folder = file->numbered;
-    const char *slash = strrchr(file->path, '/');
-    const size_t length = slash ? (size_t)(slash - file->path) : 0;
-    int fd, error = 0;
+    const int fd = open_again(folder_of(file), O_RDONLY);
+    int error = 0;
 
-    if (!slash) {
-        memcpy(folder, ".", 2);
-    } else if (length == 0) {
-        memcpy(folder, "/", 2);
-    } else {
-        memcpy(folder, file->path, length);
-        folder[length] = 0;
-    }
-    fd = open(folder, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return SSLCV_OK;
-    if (fsync(fd) != 0 && errno == EIO) error = errno;
+    while (fsync(fd) != 0 && (error = errno) == EINTR) error = 0;
     close(fd);
-    return error ? sslcv__io_error("sync the folder of", file->path, error) : SSLCV_OK;
+    if (error != EIO && error != ENOSPC && error != EDQUOT) return SSLCV_OK;
+    return sslcv__io_error("sync the folder of", file->path, error);
 }
 
 sslcv_status sslcv__new_file_commit(sslcv__new_file *file, int32_t generations)
@@ -379,6 +480,8 @@ sslcv_status sslcv__new_file_commit(sslcv__new_file *file, int32_t generations)
         if (errno == EINVAL) break; /* a file system that cannot */
         SSLCV__TRY(sslcv__io_error("sync", file->path, errno));
     }
+    file->lock = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+    if (file->lock < 0) SSLCV__TRY(sslcv__io_error("close", file->path, errno));
     closed = close(file->fd);
     file->fd = -1;
     if (closed != 0 && errno != EINTR) SSLCV__TRY(sslcv__io_error("close", file->path, errno));

@@ -20,6 +20,9 @@ sslcv_status sslcv__file_read(sslcv_context *context, const char *path, int64_t 
  *     open(path) -> "path.tmp.PID.N" -> write ...
  *                 -> commit: fsync, [path -> path.1 -> path.2 ...], rename, fsync folder
  *                 -> discard: unlink
+ *
+ * Whoever writes holds a lock (flock) on the temporary file; open() removes those of the same path that nobody has
+ * locked: left behind by processes that were killed.
  */
 typedef struct sslcv__new_file sslcv__new_file;
 

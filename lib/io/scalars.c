@@ -32,6 +32,17 @@ static double seconds_since_1970(void)
 
 /* ---- the file ---- */
 
+/* Without what has been written of a record. */
+static int cut_back(const sslcv_scalars *s, off_t size)
+{
+    int result;
+
+    do {
+        result = ftruncate(s->fd, size);
+    } while (result != 0 && errno == EINTR);
+    return result;
+}
+
 /* The record into the file, whole or not at all. */
 static sslcv_status write_record(sslcv_scalars *s)
 {
@@ -46,7 +57,7 @@ static sslcv_status write_record(sslcv_scalars *s)
 
         if (written < 0 && error == EINTR) continue;
         if (written <= 0) {
-            if (done > 0 && ftruncate(s->fd, info.st_size) != 0) s->lacks_end = 1;
+            if (done > 0 && cut_back(s, info.st_size) != 0) s->lacks_end = 1;
             return sslcv__io_error("write", s->path, error);
         }
         done += written;
@@ -70,6 +81,7 @@ static sslcv_status open_json_lines(sslcv_scalars *s, const char *path)
 {
     struct stat info;
     char last = '\n';
+    ssize_t got = 0;
     sslcv_status status;
 
     SSLCV__TRY(sslcv__copy_text(s->object.context, path, &s->path));
@@ -78,9 +90,8 @@ static sslcv_status open_json_lines(sslcv_scalars *s, const char *path)
     if (!S_ISREG(info.st_mode)) {
         return sslcv__fail(SSLCV_ERR_IO, "cannot write scalars to %s: it is not an ordinary file", path);
     }
-    if (info.st_size > 0 && pread(s->fd, &last, 1, info.st_size - 1) < 0) {
-        return sslcv__io_error("read", path, errno);
-    }
+    while (info.st_size > 0 && (got = pread(s->fd, &last, 1, info.st_size - 1)) < 0 && errno == EINTR) continue;
+    if (got < 0) return sslcv__io_error("read", path, errno);
     s->lacks_end = last != '\n';
 end:
     return status;

@@ -1,7 +1,14 @@
 /* The loop, written with public calls: a host that wants another one writes its own. */
 #include "train/trainer.h"
 
+#include <errno.h>
 #include <unistd.h>
+
+/* What cannot be looked at counts as there: to begin anew beside it would end in its loss. */
+static int is_there(const char *path)
+{
+    return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
 
 static sslcv_status load_checkpoint(sslcv_trainer *trainer)
 {
@@ -9,7 +16,7 @@ static sslcv_status load_checkpoint(sslcv_trainer *trainer)
     sslcv_status status = SSLCV_OK;
 
     if (!trainer->options.resume || trainer->resumed || trainer->step > 0) return SSLCV_OK;
-    if (access(trainer->checkpoint_path, F_OK) == 0) {
+    if (is_there(trainer->checkpoint_path)) {
         SSLCV__TRY(sslcv_trainer_get_state(trainer, &state));
         SSLCV__TRY(sslcv_state_load(state, trainer->checkpoint_path, NULL, NULL));
     }
@@ -26,13 +33,14 @@ static sslcv_status save_checkpoint(sslcv_trainer *trainer)
     sslcv_status status;
 
     if (!trainer->checkpoint_path) return SSLCV_OK;
+    trainer->unsaved = 1;
     SSLCV__TRY(sslcv_save_options_init(&options, sizeof options));
     options.generations = trainer->options.generations;
     SSLCV__TRY(sslcv_trainer_get_state(trainer, &state));
     SSLCV__TRY(sslcv_state_save(state, trainer->checkpoint_path, &options));
+    trainer->unsaved = 0;
 end:
     sslcv_state_destroy(state);
-    trainer->unsaved = status != SSLCV_OK;
     return status;
 }
 
@@ -58,6 +66,7 @@ sslcv_status sslcv_trainer_run(sslcv_trainer *trainer, int64_t max_steps)
     if (max_steps < 0) return sslcv__invalid("max_steps is %lld; must be >= 0", (long long)max_steps);
     if (trainer->inside) return sslcv__fail(SSLCV_ERR_STATE, "a hook must not run its trainer");
     SSLCV__TRY(load_checkpoint(trainer));
+    if (trainer->unsaved) SSLCV__TRY(save_checkpoint(trainer));
     trainer->speed.began = last_save;
     for (steps = 0; trainer->epoch < trainer->options.epochs && (max_steps == 0 || steps < max_steps); steps++) {
         epoch = trainer->epoch;
@@ -72,8 +81,6 @@ sslcv_status sslcv_trainer_run(sslcv_trainer *trainer, int64_t max_steps)
         SSLCV__TRY(save_checkpoint(trainer));
         last_save = sslcv__clock();
     }
-    /* With no step left, a call that is made again can only be after the checkpoint. */
-    if (trainer->unsaved && trainer->epoch >= trainer->options.epochs) SSLCV__TRY(save_checkpoint(trainer));
 end:
     return status;
 }

@@ -264,9 +264,8 @@ struct sslcv_trainer {
     sslcv__variable  *labels;         /* among them: (2, samples), of this epoch and the next; NULL: none kept */
     int32_t           epoch_begun;    /* EPOCH_BEGIN has been told */
     int32_t           resumed;        /* run() has looked for a checkpoint, or one was loaded */
-    int32_t           unsaved;        /* run()'s last checkpoint has failed */
     int32_t           stepped;        /* a step was made: all memory is there */
-    int32_t           reserved;
+    int32_t           unsaved;        /* run() could not save; the next one begins with that */
 
     sslcv__figures    figures;
     sslcv__speed      speed;
