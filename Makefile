@@ -81,11 +81,15 @@ endif
 
 MODULES  ?= core dnn nn model image augment data cluster loss optim train method eval io onnx
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wcast-qual
+# Clang has no OpenMP runtime that could share a process with oneDNN's libgomp: it vectorises loops, and runs the
+# parallel ones on one thread (lib/core/openmp.h). That some loop is not vectorised is no news.
+CLANG         := $(filter 1,$(shell echo __clang__ | $(CC) -E -P - 2>/dev/null))
+OPENMP_CFLAGS ?= $(if $(CLANG),-fopenmp-simd -Wno-pass-failed,-fopenmp)
 # Ours, apart from the user's CFLAGS, which come last and so win. Kernels are written for the compiler's vectoriser; no
 # option here changes results between files: no -ffast-math.
 OWN_CPPFLAGS := -Iinclude -Ilib -D_POSIX_C_SOURCE=200809L -DNDEBUG -DSSLCV_BUILD -DSSLCV__ONEDNN='"$(ONEDNN)"' \
                 $(JPEG_CFLAGS) $(LBFGS_CFLAGS) $(ONNX_CFLAGS)
-OWN_CFLAGS   := -std=c11 -fPIC -fvisibility=hidden -fopenmp -ftree-vectorize -fno-math-errno -fno-trapping-math \
+OWN_CFLAGS   := -std=c11 -fPIC -fvisibility=hidden $(OPENMP_CFLAGS) -ftree-vectorize -fno-math-errno -fno-trapping-math \
                 $(WARNINGS) $(EXTRA_CFLAGS)
 COMPILE       = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS)
 # Files named after a processor's extension are compiled for it, and run only where the processor has it.
@@ -137,6 +141,9 @@ $(BUILD)/lib/%.o: lib/%.c $(BUILD)/flags
 $(BUILD)/lib/nn/softmax.o $(BUILD)/lib/nn/matmul.o: EXTENSION_CFLAGS = -ffp-contract=fast
 $(BUILD)/lib/nn/matmul_avx2.o: EXTENSION_CFLAGS = $(AVX2_CFLAGS) -ffp-contract=fast
 $(BUILD)/lib/nn/matmul_avx512.o: EXTENSION_CFLAGS = $(AVX512_CFLAGS) -ffp-contract=fast
+# stb_image 2.27 shifts a byte by 32 bits and more where the scan of a four-component JPEG is cut off: the bits that come
+# of it are those of a damaged picture. Under UBSan nothing could be fuzzed behind that.
+$(BUILD)/lib/image/decode.o: EXTENSION_CFLAGS = -fno-sanitize=shift
 $(BUILD)/%_avx2.o: EXTENSION_CFLAGS = $(AVX2_CFLAGS)
 $(BUILD)/%_avx512.o: EXTENSION_CFLAGS = $(AVX512_CFLAGS)
 
@@ -159,7 +166,7 @@ $(STATIC): $(OBJECTS)
 $(SHARED): $(OBJECTS) lib/sslcv.map
 	$(say) LINK $@
 	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,$(SONAME) -Wl,--version-script=lib/sslcv.map -Wl,-z,defs \
-	  $(OBJECTS) $(LIBS) -o $@
+	  -Wl,-Bsymbolic-functions $(OBJECTS) $(LIBS) -o $@
 	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME) && ln -sf $(SONAME) $(BUILD)/libsslcv.so
 
 # ---- examples: public headers only, as a user would compile them ----
@@ -220,7 +227,13 @@ $(BUILD)/numbers/%: tests/numbers/%.c $(BUILD)/flags $(STATIC)
 	$(say) CC $<
 	$(Q)$(COMPILE) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
 
-tests: $(TESTS) $(LEARNING) $(BUILD)/numbers/numbers
+# Everything that may happen in several threads at once.
+$(BUILD)/race/%: tests/race/%.c examples/synthetic.h $(BUILD)/flags $(STATIC)
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(COMPILE) $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
+
+tests: $(TESTS) $(LEARNING) $(BUILD)/numbers/numbers $(BUILD)/race/race
 
 # make check-unit ONLY=core runs one suite, ONLY='augment*' those of a module.
 ONLY ?= *
@@ -243,7 +256,15 @@ check-methods: $(METHOD_TESTS) $(LEARNING)
 # Under tools the tests run in one process. oneDNN and libgomp keep what they made until the process ends.
 check-asan check-ubsan:
 	@CK_FORK=no CK_TIMEOUT_MULTIPLIER=10 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan \
-	  CFLAGS='-O1 -g -UNDEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
+	  CFLAGS='-O1 -g -UNDEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit check-fuzz
+
+# One compute thread for each context: ThreadSanitizer sees neither how libgomp's threads wait for each other nor what
+# oneDNN does. Clones are chosen while the program is loaded, before it is ready.
+check-tsan:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CPPFLAGS='$(CPPFLAGS) -DSSLCV_NO_CLONES' \
+	  CFLAGS='-O1 -g -fsanitize=thread' $(BUILD)/tsan/race/race
+	@OMP_NUM_THREADS=1 TSAN_OPTIONS="exitcode=66 $(TSAN_OPTIONS)" \
+	  $(BUILD)/tsan/race/race --serial
 
 # oneDNN's AVX2 matrix product moves the stack pointer to a heap block and back. Where that block lies just above a
 # thread's stack, memcheck takes the way for one large frame that ends and forgets what the stack held; so no frame is
@@ -282,10 +303,53 @@ check-faults: $(FAULT_TESTS) $(BUILD)/fault/kill
 	@sh tests/tools/run_tests.sh $(FAULT_TESTS)
 	@OMP_WAIT_POLICY=passive $(BUILD)/fault/kill --kills $(KILLS) $(KILL_FLAGS)
 
+# ---- fuzzing: one file a target in tests/fuzz/, linked with a driver that replays a corpus, or with libFuzzer ----
+
+FUZZ_TARGETS := $(filter-out replay make_corpus,$(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c))))
+REPLAYS      := $(FUZZ_TARGETS:%=$(BUILD)/replay/%)
+FUZZ_OBJECTS := $(patsubst %,$(BUILD)/tests/fuzz/%.o,$(FUZZ_TARGETS) replay make_corpus)
+
+$(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(COMPILE) -Itests/fuzz -MMD -MP -c $< -o $@
+
+$(REPLAYS): $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(STATIC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/replay/make_corpus: $(BUILD)/tests/fuzz/make_corpus.o $(STATIC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -ljpeg -o $@
+
+.SECONDARY: $(FUZZ_OBJECTS)
+
+# Every input that was ever worth keeping.
+check-fuzz: $(REPLAYS)
+	@sh tests/tools/check_fuzz.sh $^
+
+# make fuzz runs each target for SECONDS; TARGET=image one. What it learns goes to $(BUILD)/fuzz/corpus, finds beside it.
+SECONDS       ?= 60
+TARGET        ?= $(FUZZ_TARGETS)
+FUZZ_CC       ?= clang
+FUZZ_SANITIZE := address,undefined,float-cast-overflow
+FUZZ_CFLAGS   := -O1 -g -UNDEBUG -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) \
+                 -fno-sanitize-recover=undefined,float-cast-overflow
+fuzz:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC='$(FUZZ_CC)' TARGET='$(TARGET)' SECONDS=$(SECONDS) \
+	  CFLAGS='$(FUZZ_CFLAGS)' fuzz-run
+fuzz-run: $(TARGET:%=$(BUILD)/engine/%)
+	@sh tests/tools/fuzz.sh $(BUILD) $(SECONDS) $(TARGET)
+
+$(BUILD)/engine/%: $(BUILD)/tests/fuzz/%.o $(STATIC)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) -fsanitize=fuzzer,$(FUZZ_SANITIZE) $(LDFLAGS) $^ $(LIBS) -o $@
+
 # ---- checks of everything around the code ----
 
-CHECKS := check-includes check-banned check-headers check-abi check-symbols check-unit check-numbers check-faults check-examples \
-  check-docs check-reference check-install
+CHECKS := check-includes check-banned check-headers check-abi check-symbols check-unit check-fuzz check-numbers check-races \
+  check-faults check-examples check-docs check-reference check-install check-guest
 check: $(CHECKS)
 	@echo "all checks passed: $(CHECKS)"
 
@@ -303,6 +367,8 @@ check-symbols: $(STATIC) $(SHARED)
 	@$(TOOLS) sh tests/tools/check_symbols.sh $(BUILD)
 check-numbers: $(BUILD)/numbers/numbers
 	@sh tests/tools/check_numbers.sh $<
+check-races: $(BUILD)/race/race
+	@OMP_WAIT_POLICY=passive $<
 check-examples: examples
 	@$(TOOLS) sh tests/tools/check_examples.sh $(BUILD) $(EXAMPLES_C)
 check-docs: lib
@@ -312,6 +378,9 @@ check-install: lib
 # make check-bindings ONLY=python runs one of them.
 check-bindings: shared
 	@$(TOOLS) ONLY='$(ONLY)' sh tests/tools/check_bindings.sh $(BUILD)
+
+check-guest: lib
+	@$(TOOLS) LIBS='$(LIBS)' sh tests/tools/check_guest.sh $(BUILD)
 
 # Debian packages, where their tools are: a quarter of an hour.
 check-debian:
@@ -370,7 +439,7 @@ $(BUILD)/soak: tests/soak/soak.c $(BUILD)/flags $(STATIC)
 	$(Q)$(COMPILE) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
 
 soak: $(BUILD)/soak
-	@OMP_WAIT_POLICY=passive $< $(if $(filter undefined,$(origin SECONDS)),,--seconds $(SECONDS)) $(SOAK_FLAGS)
+	@OMP_WAIT_POLICY=passive $< $(if $(filter file undefined,$(origin SECONDS)),,--seconds $(SECONDS)) $(SOAK_FLAGS)
 
 # ---- install ----
 
@@ -447,7 +516,7 @@ compile_commands.json: FORCE
 	    "$$separator" "$(CURDIR)" "$$f" "$(firstword $(CC))" "$$f"; separator=', '; done; echo ']'; } > $@
 
 -include $(OBJECTS:.o=.d) $(TESTS:=.d) $(LEARNING:=.d) $(EXAMPLES_C:=.d) $(BENCHES:=.d) $(BUILD)/soak.d $(FAULT_TESTS:=.d) \
-  $(BUILD)/fault/kill.d $(BUILD)/numbers/numbers.d
+  $(BUILD)/fault/kill.d $(BUILD)/numbers/numbers.d $(FUZZ_OBJECTS:.o=.d)
 
 endif # AFTER_DEPS
 
@@ -465,11 +534,14 @@ help:
 	@echo 'make man html        the reference, from the headers, into $$(BUILD)/man and $$(BUILD)/html; install-man'
 	@echo 'make install         to $$(DESTDIR)$$(PREFIX); uninstall; LIBSSL_ALIAS=1: docs/packaging.md'
 	@echo 'make check           all of: check-unit check-includes check-banned check-headers check-abi check-symbols'
-	@echo '                     check-numbers check-faults check-examples check-docs check-reference check-install'
+	@echo '                     check-fuzz check-numbers check-races check-faults check-examples check-docs'
+	@echo '                     check-reference check-install check-guest'
 	@echo 'make check-unit ONLY=core    one suite'
 	@echo 'make check-golden    losses and optimizers against published numbers, naive twins and finite differences'
 	@echo 'make check-methods   recipes line by line, then whether each learns on real images: a quarter of an hour'
-	@echo 'make check-asan      unit tests under AddressSanitizer and UBSan; check-valgrind: under valgrind'
+	@echo 'make fuzz            libFuzzer (clang) on each target of tests/fuzz/; TARGET=image SECONDS=600'
+	@echo 'make check-asan      unit tests and fuzz corpus under AddressSanitizer and UBSan; check-valgrind: under valgrind'
+	@echo 'make check-tsan      all that may happen at once, under ThreadSanitizer'
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
 	@echo 'make check-interop   files, memory, weights, models and training steps beside NumPy, safetensors, PyTorch, ONNX Runtime, OpenCV'
@@ -479,9 +551,9 @@ help:
 	@echo 'make check-memory    1,000 steps: does the process grow? soak: an hour of everything, SECONDS=3600'
 	@echo 'make format          clang-format; format-check, lint, compile_commands.json'
 	@echo 'make dist clean      source archive in $$(BUILD); remove $$(BUILD)'
-	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR MANDIR DESTDIR BUILD OPENMP_LIBS JPEG LBFGS ONNX V=1'
+	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR MANDIR DESTDIR BUILD OPENMP_CFLAGS OPENMP_LIBS JPEG LBFGS ONNX V=1'
 
 FORCE:
-.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-valgrind check-interop check-bindings \
-  check-memory check-debian soak abi check-golden check-methods man html install-man check-onednn3 bench bench-learning install \
-  uninstall dist format format-check lint deps clean help FORCE
+.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-tsan check-valgrind check-interop \
+  check-bindings check-memory check-debian soak fuzz fuzz-run abi check-golden check-methods man html install-man check-onednn3 bench \
+  bench-learning install uninstall dist format format-check lint deps clean help FORCE

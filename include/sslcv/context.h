@@ -12,6 +12,7 @@
  *
  * Handles made from one context work together; handles of two contexts do not mix (SSLCV_ERR_INVALID_ARGUMENT).
  * A process that has computed and then forks must not compute in the child: such a call returns SSLCV_ERR_STATE.
+ * So does one inside of an OpenMP parallel region, unless its context has one thread.
  */
 #ifndef SSLCV_CONTEXT_H
 #define SSLCV_CONTEXT_H

@@ -16,11 +16,11 @@
 #include "core/checked.h"
 #include "core/context.h"
 #include "core/memory.h"
+#include "core/openmp.h"
 #include "core/rng.h"
 
 #include <float.h>
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 static const float split_step = 1.0f / 1024.0f;

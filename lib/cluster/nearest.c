@@ -12,12 +12,12 @@
 #include "cluster/nearest.h"
 
 #include "core/context.h"
+#include "core/openmp.h"
 #include "core/simd.h"
 #include "dnn/dnn.h"
 
 #include <float.h>
 #include <math.h>
-#include <omp.h>
 
 enum { TILE = 1024, MOST_ROWS = 512, LEAST_ROWS = 32, WANTED_BLOCKS = 256, LANES = 16 };
 

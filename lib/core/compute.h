@@ -22,10 +22,13 @@ typedef struct sslcv__compute {
     int32_t  threads_before; /* 0: not changed */
     int32_t  active;         /* 1 from a begin that succeeded */
     int32_t  dynamic_before;
-    int32_t  flush_before;   /* flush bits of the calling thread's control register; the pool's threads get them too */
+    int32_t  flush_before;   /* flush bits of the calling thread's control register */
 } sslcv__compute;
 
-/** @return SSLCV_ERR_STATE in a child of the process that has computed: libgomp's threads do not survive a fork. */
+/**
+ * @return SSLCV_ERR_STATE in a child of a process that has computed, with whatever context: libgomp's threads do not
+ *         survive a fork. Likewise inside of a parallel region, unless the context has one thread.
+ */
 sslcv_status sslcv__compute_begin(sslcv_context *context, sslcv__compute *frame);
 void         sslcv__compute_end(const sslcv__compute *frame); /* nothing for a frame that is all 0, or was refused */
 

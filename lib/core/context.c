@@ -1,11 +1,12 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "core/context.h"
 
+#include "core/openmp.h"
 #include "core/options.h"
 #include "core/rng.h"
+#include "core/text.h"
 #include "core/backend.h"
 
-#include <omp.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -201,5 +202,6 @@ void sslcv__log(const sslcv_context *context, int32_t level, const char *format,
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    sslcv__text_clean(text);
     context->log(context->log_user, level, text);
 }

@@ -23,7 +23,6 @@ struct sslcv_context {
     atomic_uint_fast64_t seeds_drawn;
     atomic_int_fast64_t bytes;          /* held by this context and everything made from it */
     atomic_int          cancelled;
-    atomic_int          computed_in;    /* process that has computed with it; 0: none yet */
     _Atomic(void *)     backend;        /* of lib/dnn: its engine, made at first use */
     void (*free_backend)(void *backend);
     struct sslcv__tuning *tuning;       /* of lib/dnn; NULL: algorithms follow the fixed rule */

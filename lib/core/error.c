@@ -1,11 +1,13 @@
 #include "core/error.h"
 
+#include "core/text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MESSAGE_SIZE = 1024 };
+enum { MESSAGE_SIZE = 1024, CHARACTER = 4 };
 
 static _Thread_local char message[MESSAGE_SIZE];
 
@@ -18,10 +20,13 @@ static size_t whole_characters(const char *text, size_t length)
 
 static void write_message(const char *format, va_list arguments)
 {
-    char text[MESSAGE_SIZE + 1]; /* arguments may point into the old message; one byte more shows where a cut falls */
+    char
+        text[MESSAGE_SIZE + CHARACTER]; /* arguments may point into the old message; and a cut falls into a whole one */
     const int length = vsnprintf(text, sizeof text, format, arguments);
     size_t end = length < 0 ? 0 : (size_t)length;
 
+    if (length < 0) text[0] = 0;
+    sslcv__text_clean(text);
     if (end >= MESSAGE_SIZE) end = whole_characters(text, MESSAGE_SIZE - 1);
     memcpy(message, text, end);
     message[end] = 0;

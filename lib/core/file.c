@@ -1,6 +1,7 @@
 #include "core/file.h"
 
 #include "core/checked.h"
+#include "core/descriptor.h"
 #include "core/error.h"
 #include "core/memory.h"
 
@@ -58,16 +59,6 @@ static sslcv_status open_error(const char *path, int error)
 {
     sslcv__io_error("open", path, error);
     return error == ENOENT || error == ENOTDIR ? SSLCV_ERR_NOT_FOUND : SSLCV_ERR_IO;
-}
-
-static int open_again(const char *path, int flags)
-{
-    int fd;
-
-    do {
-        fd = open(path, flags | O_CLOEXEC, 0666);
-    } while (fd < 0 && errno == EINTR);
-    return fd;
 }
 
 /** What came, 0 at the end, -1 with errno. */
@@ -224,7 +215,7 @@ sslcv_status sslcv__file_read(sslcv_context *context, const char *path, int64_t 
     limit = max_bytes + 1; /* the byte that is too many */
     bytes.context = context;
     bytes.limit = limit + max_bytes / 1024 + 1024; /* what does not compress becomes a little longer */
-    fd = open_again(path, O_RDONLY);
+    fd = sslcv__open(path, O_RDONLY);
     if (fd < 0) return open_error(path, errno);
     SSLCV__TRY(reserve_for_file(fd, path, &bytes));
     SSLCV__TRY(read_all(fd, path, &bytes));
@@ -310,7 +301,7 @@ static int is_temporary(const char *name, const char *of)
 /** By lock, not by process: whether one lives cannot be told from another container or machine. */
 static void remove_if_abandoned(const char *path)
 {
-    const int fd = open_again(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+    const int fd = sslcv__open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
     struct stat ours, there;
 
     if (fd < 0) return;
@@ -356,7 +347,7 @@ static sslcv_status create_temporary(sslcv__new_file *file)
 
     for (number = 0; number < TEMPORARY_NAMES; number++) {
         snprintf(file->temporary, (size_t)file->name_size, "%s.tmp.%ld.%d", file->path, (long)getpid(), number);
-        file->fd = open_again(file->temporary, O_WRONLY | O_CREAT | O_EXCL);
+        file->fd = sslcv__open(file->temporary, O_WRONLY | O_CREAT | O_EXCL);
         if (file->fd >= 0 && lock_temporary(file)) return SSLCV_OK;
         if (file->fd >= 0) {
             close(file->fd);
@@ -421,7 +412,7 @@ static sslcv_status copy_file(sslcv__new_file *file, const char *path)
 {
     char bytes[COPIED_BYTES];
     sslcv__new_file *copy = NULL;
-    const int fd = open_again(file->path, O_RDONLY);
+    const int fd = sslcv__open(file->path, O_RDONLY);
     ssize_t got;
     sslcv_status status;
 
@@ -460,7 +451,7 @@ static sslcv_status keep_generations(sslcv__new_file *file, int32_t generations)
 /** A rename lasts through a power cut only when the folder is written too. Not every file system can be asked to. */
 static sslcv_status sync_folder(const sslcv__new_file *file)
 {
-    const int fd = open_again(folder_of(file), O_RDONLY);
+    const int fd = sslcv__open(folder_of(file), O_RDONLY);
     int error = 0;
 
     if (fd < 0) return SSLCV_OK;
@@ -480,7 +471,7 @@ sslcv_status sslcv__new_file_commit(sslcv__new_file *file, int32_t generations)
         if (errno == EINVAL) break; /* a file system that cannot */
         SSLCV__TRY(sslcv__io_error("sync", file->path, errno));
     }
-    file->lock = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+    file->lock = fcntl(file->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (file->lock < 0) SSLCV__TRY(sslcv__io_error("close", file->path, errno));
     closed = close(file->fd);
     file->fd = -1;

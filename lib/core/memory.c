@@ -15,6 +15,42 @@
  */
 enum { ALIGNMENT = 64 };
 
+/* What the library did not ask for is out of bounds to a sanitizer, in front and behind, though the block has it. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WATCHED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define WATCHED 1
+#endif
+#if defined(WATCHED)
+#include <sanitizer/asan_interface.h>
+
+static void close_padding(char *block, int64_t total, int64_t bytes)
+{
+    ASAN_POISON_MEMORY_REGION(block + sizeof total, ALIGNMENT - sizeof total);
+    ASAN_POISON_MEMORY_REGION(block + ALIGNMENT + bytes, (size_t)(total - ALIGNMENT - bytes));
+}
+
+static void open_padding(char *block, int64_t total)
+{
+    ASAN_UNPOISON_MEMORY_REGION(block, (size_t)total);
+}
+#else
+static void close_padding(char *block, int64_t total, int64_t bytes)
+{
+    (void)block;
+    (void)total;
+    (void)bytes;
+}
+
+static void open_padding(char *block, int64_t total)
+{
+    (void)block;
+    (void)total;
+}
+#endif
+
 sslcv_status sslcv__alloc(sslcv_context *context, int64_t bytes, void **memory)
 {
     const sslcv_allocator *allocator = &context->allocator;
@@ -33,6 +69,7 @@ sslcv_status sslcv__alloc(sslcv_context *context, int64_t bytes, void **memory)
     *(int64_t *)block = total;
     atomic_fetch_add_explicit(&context->bytes, total, memory_order_relaxed);
     *memory = block + ALIGNMENT;
+    close_padding(block, total, bytes);
     return SSLCV_OK;
 }
 
@@ -84,5 +121,6 @@ void sslcv__free(sslcv_context *context, void *memory)
     block = (char *)memory - ALIGNMENT;
     total = *(int64_t *)block;
     atomic_fetch_sub_explicit(&context->bytes, total, memory_order_relaxed);
+    open_padding(block, total);
     allocator->deallocate(allocator->user, block, (size_t)total);
 }

@@ -5,10 +5,15 @@
 
 #include <string.h>
 
-/* "SSL" + kind: far from anything that text, sizes or pointers hold by chance. */
+/*
+ * "SSL" + kind, far from anything that text, sizes or pointers hold by chance; and where in memory this code is, so that
+ * a second copy of the library in one process, which may lay out its objects otherwise, does not take them for its own.
+ */
 static uint32_t magic_of(sslcv__kind kind)
 {
-    return 0xC7534C00u + (uint32_t)kind;
+    static const char here = 0;
+
+    return (0xC7534C00u ^ (uint32_t)((uintptr_t)&here >> 12 << 8)) + (uint32_t)kind;
 }
 
 static const char *kind_name(sslcv__kind kind)

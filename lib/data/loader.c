@@ -141,6 +141,12 @@ static void choose_views(const void *user, sslcv__slot *slot)
     }
 }
 
+/** Behind the last that a number can tell it comes again. */
+static int64_t epoch_behind(int64_t epoch)
+{
+    return epoch < INT64_MAX ? epoch + 1 : epoch;
+}
+
 /** Put the next batch to be made into the ring, which has room. */
 static sslcv_status open_slot(sslcv_loader *loader)
 {
@@ -165,7 +171,7 @@ static sslcv_status open_slot(sslcv_loader *loader)
 
     loader->open_index++;
     if (loader->open_index == slot->batches) {
-        loader->open_epoch++;
+        loader->open_epoch = epoch_behind(loader->open_epoch);
         loader->open_index = 0;
     }
     return SSLCV_OK;
@@ -356,7 +362,7 @@ static void begin_batch(sslcv_loader *loader, sslcv_batch *full)
     full->labels = loader->labels;
 
     loader->has_current = 1;
-    loader->stand_epoch = slot->epoch + (slot->index + 1 == slot->batches);
+    loader->stand_epoch = slot->index + 1 == slot->batches ? epoch_behind(slot->epoch) : slot->epoch;
     loader->stand_index = slot->index + 1 == slot->batches ? 0 : slot->index + 1;
 }
 

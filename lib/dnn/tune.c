@@ -1,14 +1,17 @@
 #include "dnn/tune.h"
 
-#include <omp.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/backend.h"
 #include "core/context.h"
+#include "core/descriptor.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/openmp.h"
 
 enum { KEY_SIZE = 224, NAME_SIZE = 24, REPEATS = 3, MAX_FILE = 16 << 20 };
 
@@ -96,15 +99,15 @@ static sslcv_status read_file(sslcv_context *context, const char *path)
 static void append_line(const sslcv_context *context, const char *key, const char *name)
 {
     char line[KEY_SIZE + NAME_SIZE + 8];
-    FILE *file = context->tuning->path[0] ? fopen(context->tuning->path, "a") : NULL;
-    int written = 0;
+    ssize_t length;
+    int fd, written;
 
     if (!context->tuning->path[0]) return;
     snprintf(line, sizeof line, "%s | %s\n", key, name);
-    if (file) {
-        written = fputs(line, file) >= 0;
-        if (fclose(file) != 0) written = 0;
-    }
+    length = (ssize_t)strlen(line);
+    fd = sslcv__open(context->tuning->path, O_WRONLY | O_APPEND | O_CREAT);
+    written = fd >= 0 && write(fd, line, (size_t)length) == length;
+    if (fd >= 0 && close(fd) != 0) written = 0;
     if (!written) sslcv__log(context, SSLCV_LOG_WARNING, "%s: can't be written", context->tuning->path);
 }
 

@@ -2,9 +2,9 @@
 #include "dnn/winograd.h"
 
 #include "core/checked.h"
+#include "core/openmp.h"
 #include "dnn/winograd_kernel.h"
 
-#include <omp.h>
 #include <stddef.h>
 
 enum {

@@ -257,6 +257,7 @@ static sslcv_status bootstrap(sslcv_context *context, const judged *j, sslcv_fig
     }
     qsort(values, (size_t)o->draws, sizeof *values, compare_values);
     skipped = (int64_t)((1 - o->level) / 2 * (double)o->draws + 1e-9); /* 1 - 0.9 is a little less than 0.1 */
+    if (skipped > (o->draws - 1) / 2) skipped = (o->draws - 1) / 2; /* a level next to 0 leaves those in the middle */
     value->low = values[skipped];
     value->high = values[o->draws - 1 - skipped];
 end:

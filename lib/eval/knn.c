@@ -11,10 +11,10 @@
 
 #include "core/context.h"
 #include "core/memory.h"
+#include "core/openmp.h"
 #include "eval/search.h"
 
 #include <math.h>
-#include <omp.h>
 
 static const sslcv__row_form length = {.kind = SSLCV_STANDARDIZE_LENGTH};
 

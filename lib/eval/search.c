@@ -15,12 +15,12 @@
 
 #include "core/context.h"
 #include "core/memory.h"
+#include "core/openmp.h"
 #include "core/simd.h"
 #include "nn/matmul.h"
 
 #include <float.h>
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 enum {

@@ -2,6 +2,7 @@
 
 #include "core/checked.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -30,30 +31,12 @@ sslcv_status sslcv__bytes_append(sslcv__bytes *to, const void *bytes, int64_t si
 
 /* ---- strings ---- */
 
-/**
- * Bytes of the character that begins at p, 0 when that is no well-formed UTF-8 (Unicode, table 3-7): the second byte's
- * range shuts out overlong forms, surrogates and what lies beyond U+10FFFF.
- */
-static int character_bytes(const unsigned char *p)
-{
-    const int length = p[0] < 0x80 ? 1 : p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
-    const unsigned char low = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : 0x80;
-    const unsigned char high = p[0] == 0xED ? 0x9F : p[0] == 0xF4 ? 0x8F : 0xBF;
-    int i;
-
-    if (length > 1 && (p[1] < low || p[1] > high)) return 0;
-    for (i = 2; i < length; i++) {
-        if (p[i] < 0x80 || p[i] > 0xBF) return 0;
-    }
-    return length;
-}
-
 sslcv_status sslcv__utf8_check(const char *string, const char *what)
 {
     const char *p = string;
 
     while (*p) {
-        const int length = character_bytes((const unsigned char *)p);
+        const int length = sslcv__character_bytes(p);
 
         if (length == 0) {
             return sslcv__invalid("%s is not valid UTF-8 at byte %lld", what, (long long)(p - string));

@@ -1,5 +1,6 @@
 #include "io/scalars.h"
 
+#include "core/descriptor.h"
 #include "core/memory.h"
 #include "core/object.h"
 
@@ -68,12 +69,7 @@ static sslcv_status write_record(sslcv_scalars *s)
 /* To be appended to; more_flags: O_EXCL when it must be new. Not blocking: a pipe is refused, not waited for. */
 static int open_path(const char *path, int more_flags)
 {
-    int fd;
-
-    do {
-        fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | more_flags, 0666);
-    } while (fd < 0 && errno == EINTR);
-    return fd;
+    return sslcv__open(path, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK | more_flags);
 }
 
 /* Ours start on a line of their own, also behind a line that was cut off or that somebody left open. */

@@ -19,13 +19,13 @@
 #include "loss/scan.h"
 
 #include "core/checked.h"
+#include "core/openmp.h"
 #include "loss/loss.h"
 #include "nn/matmul.h"
 #include "nn/softmax.h"
 
 #include <float.h>
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 enum { ROWS = 256, PANEL = 32, STEP = SSLCV__MATMUL_STEP };

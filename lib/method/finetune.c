@@ -44,8 +44,8 @@ static const char *const protocols[] = {
     "steps=0 epochs=20 batch=256 learning_rate=0.005 head_learning_rate=0.5 schedule=cosine-by-epoch nesterov=0",
     "steps=0 epochs=20 batch=256 learning_rate=0.03 head_learning_rate=0.08 schedule=cosine-by-epoch nesterov=0",
     "steps=0 epochs=60 batch=1024 learning_rate=0.005 rate_scaling=root optimizer=lars nesterov=0",
-    "steps=0 epochs=70 batch=256 learning_rate=0.05 rate_scaling=linear schedule=steps first_drop=0.42857142857142855 "
-    "second_drop=1"};
+    ("steps=0 epochs=70 batch=256 learning_rate=0.05 rate_scaling=linear schedule=steps first_drop=0.42857142857142855 "
+     "second_drop=1")};
 static const char *const protocol_names[] = {"transfer", "swav-1",      "swav-10", "barlow-twins-1",
                                              "vicreg-1", "simclr-v2-1", "vissl",   NULL};
 

@@ -1,10 +1,10 @@
 #include "nn/norm.h"
 
 #include "core/bf16.h"
+#include "core/openmp.h"
 #include "nn/norm_rows.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stddef.h>
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* A plan at work. */
 #include "nn/plan.h"
 
-#include <omp.h>
 #include <string.h>
 
 #include <sslcv/tape.h>
 
+#include "core/openmp.h"
 #include "nn/group_norm.h"
 #include "nn/kernels.h"
 #include "nn/plan_build.h"

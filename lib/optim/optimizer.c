@@ -385,6 +385,10 @@ static sslcv_status check_add(sslcv_optimizer *optimizer, sslcv_state *state, in
     SSLCV__TRY(sslcv__check(optimizer, SSLCV__OPTIMIZER, "optimizer"));
     SSLCV__TRY(sslcv__check(state, SSLCV__STATE, "state"));
     SSLCV__TRY(sslcv__check_context(state, optimizer->object.context, "state"));
+    /* Trainers hold optimizers, and optimizers what they add: a circle would keep itself alive. */
+    if (state->owner && (state->owner->kind == SSLCV__OPTIMIZER || state->owner->kind == SSLCV__TRAINER)) {
+        return sslcv__invalid("state is that of an optimizer or trainer; must be of a backbone, head or loss");
+    }
     if (roles == 0 || (roles & ~SSLCV_ROLE_PARAMETERS)) {
         return sslcv__invalid("roles is %d; must be a sum of SSLCV_ROLE_WEIGHT, BIAS and NORM", roles);
     }

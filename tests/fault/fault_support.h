@@ -9,11 +9,11 @@
 #include <sslcv/sslcv.h>
 
 static sslcv_context *context;
-static failing_memory memory;
+static host memory;
 
 static inline void setup(void)
 {
-    memory = (failing_memory){0};
+    memory = (host){0};
     context = make_context(&memory);
     make_folder();
 }
@@ -23,7 +23,7 @@ static inline void teardown(void)
     fault_end();
     remove_folder();
     sslcv_context_destroy(context);
-    ck_assert_int_eq(memory.blocks, 0);
+    ck_assert_int_eq(memory.out, 0);
 }
 
 static inline int count_descriptors(void)

@@ -213,7 +213,7 @@ START_TEST(each_call_fails)
     const struct reader *r = &readers[_i];
     const uint64_t expected = read_once(r);
     const int descriptors = count_descriptors();
-    const int64_t blocks = memory.blocks;
+    const int64_t blocks = memory.out;
     int64_t counts[FAULT_CALLS], at;
     uint64_t hash = 0;
     int call, k, failures = 0, told = 0;
@@ -242,7 +242,7 @@ START_TEST(each_call_fails)
                               sslcv_status_string(status), sslcv_last_error());
                 ck_assert_msg(status == SSLCV_OK || strstr(sslcv_last_error(), test_folder) != NULL, "\"%s\"",
                               sslcv_last_error());
-                ck_assert_int_eq(memory.blocks, blocks);
+                ck_assert_int_eq(memory.out, blocks);
                 ck_assert_int_eq(count_descriptors(), descriptors);
                 told += status != SSLCV_OK;
                 if (call == FAULT_OPEN || call == FAULT_READ) ck_assert_int_ne(status, SSLCV_OK);
@@ -333,7 +333,7 @@ static sslcv_status read_while(const struct reader *r, void (*before)(int, int64
                                uint64_t *hash)
 {
     const int descriptors = count_descriptors();
-    const int64_t blocks = memory.blocks;
+    const int64_t blocks = memory.out;
     struct stat info;
     sslcv_status status;
 
@@ -348,7 +348,7 @@ static sslcv_status read_while(const struct reader *r, void (*before)(int, int64
     status = r->read(in_folder(r->file), hash);
     ck_assert_ptr_null(fault.before);
     fault_end();
-    ck_assert_int_eq(memory.blocks, blocks);
+    ck_assert_int_eq(memory.out, blocks);
     ck_assert_int_eq(count_descriptors(), descriptors);
     return status;
 }

@@ -116,7 +116,7 @@ static void judge_file(const char *path, const two *t, sslcv_status status, cons
 static void fail_at(const struct writer *w, int64_t most, int call, int64_t at, int error, const two *files)
 {
     const int descriptors = count_descriptors();
-    const int64_t blocks = memory.blocks;
+    const int64_t blocks = memory.out;
     char what[128];
     sslcv_status status;
 
@@ -140,7 +140,7 @@ static void fail_at(const struct writer *w, int64_t most, int call, int64_t at, 
     judge_file(in_folder("file"), &files[0], status, what);
     if (files[1].new_size) judge_file(in_folder("labels"), &files[1], status, what);
     ck_assert_msg(call == FAULT_UNLINK || count_temporaries() == 0, "%s: a temporary file is left", what);
-    ck_assert_msg(memory.blocks == blocks, "%s: %d blocks leak", what, (int)(memory.blocks - blocks));
+    ck_assert_msg(memory.out == blocks, "%s: %d blocks leak", what, (int)(memory.out - blocks));
     ck_assert_msg(count_descriptors() == descriptors, "%s: a descriptor leaks", what);
     OK(w->write(in_folder("file"), 1));
     ck_assert_msg(file_equals(in_folder("file"), files[0].new, files[0].new_size), "%s: not usable after it", what);

@@ -17,6 +17,8 @@ BEGIN {
     allowed["lib/image/jpeg.c longjmp"] = "the only way out of an error of libjpeg"
     allowed["lib/core/compute.c omp_set_num_threads"] = "set for the frame, and put back"
     allowed["lib/core/compute.c omp_set_dynamic"] = "likewise"
+    allowed["lib/core/openmp.h omp_set_num_threads"] = "declared"
+    allowed["lib/core/openmp.h omp_set_dynamic"] = "declared"
 }
 FNR == 1 { comment = 0 }
 {

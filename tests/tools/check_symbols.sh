@@ -28,5 +28,14 @@ if [ -s "$dir/foreign" ]; then
     cat "$dir/foreign"
     failures=$((failures + 1))
 fi
+# A name that the library looks up at run time would be found in another copy that the host has loaded before.
+if command -v readelf > /dev/null 2>&1; then
+    readelf -rW "$build/libsslcv.so" | sed -n 's/.* \(sslcv_[a-z0-9_]*\).*/\1/p' > "$dir/looked-up"
+    if [ -s "$dir/looked-up" ]; then
+        echo "check-symbols: the library does not bind its own names itself:"
+        cat "$dir/looked-up"
+        failures=$((failures + 1))
+    fi
+fi
 echo "check-symbols: $(wc -l < "$dir/declared") declared, $(wc -l < "$dir/exported") exported, $failures failures"
 [ $failures -eq 0 ]

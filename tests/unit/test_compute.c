@@ -2,9 +2,9 @@
 #include "support.h"
 
 #include "core/compute.h"
+#include "core/openmp.h"
 #include "dnn/dnn.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -118,12 +118,19 @@ static int can_flush(void)
     return (_mm_getcsr() & 0x8040) == 0x8040;
 }
 
-/* How many of two threads get something else than 0 from a product below the normal floats. */
+/* Without OpenMP of its own the library only has the calling thread to speak of. */
+#if defined(_OPENMP)
+enum { TEAM = 2 };
+#else
+enum { TEAM = 1 };
+#endif
+
+/* How many of a team get something else than 0 from a product below the normal floats. */
 static int threads_with_denormals(void)
 {
     int count = 0;
 
-#pragma omp parallel num_threads(2) reduction(+ : count)
+#pragma omp parallel num_threads(TEAM) reduction(+ : count)
     {
         volatile float tiny = 1e-30f;
         volatile float product = tiny * 1e-10f;
@@ -156,7 +163,7 @@ START_TEST(frame_puts_the_control_register_back)
     ck_assert_uint_eq(_mm_getcsr() & 0x8040, 0x8040);
     sslcv__compute_end(&outer);
     ck_assert_uint_eq(_mm_getcsr() & mask, host);
-    if (host_flags[_i] == 0) ck_assert_int_eq(threads_with_denormals(), 2);
+    if (host_flags[_i] == 0) ck_assert_int_eq(threads_with_denormals(), TEAM);
     memset(&inner, 0, sizeof inner); /* a frame that was never begun */
     sslcv__compute_end(&inner);
     ck_assert_uint_eq(_mm_getcsr() & mask, host);
@@ -196,21 +203,77 @@ START_TEST(forked_child_may_not_compute)
 }
 END_TEST
 
-START_TEST(fork_before_compute_is_fine)
+/* A process of its own, as others of this suite may have computed in this one; 0: the child computes, and the parent. */
+static int fork_first(void)
 {
-    sslcv_context *context = context_of(1);
+    sslcv_context_options options;
+    sslcv_context *context = NULL;
     sslcv__compute frame;
     pid_t child;
 
-    if ((child = fork()) == 0) {
-        const int refused = refused_in_child(context);
+    if (sslcv_context_options_init(&options, sizeof options) != SSLCV_OK) return 2;
+    options.threads = 2;
+    if (sslcv_context_create(&options, &context) != SSLCV_OK) return 2;
+    child = fork();
+    if (sslcv__compute_begin(context, &frame) != SSLCV_OK) return 1;
+    sslcv__compute_end(&frame);
+    if (child == 0) _exit(0);
+    sslcv_context_destroy(context);
+    return exit_status_of(child);
+}
 
-        _exit(refused ? 0 : 1);
+static int run_own(const char *mode)
+{
+    const pid_t child = fork();
+
+    if (child == 0) {
+        execl(own_path, own_path, mode, (char *)NULL);
+        _exit(3);
     }
-    ck_assert_int_eq(exit_status_of(child), 0);
+    return exit_status_of(child);
+}
+
+START_TEST(fork_before_compute_is_fine)
+{
+    ck_assert_int_eq(run_own("--fork-first"), 0);
+}
+END_TEST
+
+/* OpenMP's threads serve all contexts of a process: one that is made in the child is refused too. */
+START_TEST(new_context_in_a_fork_may_not_compute)
+{
+    sslcv_context *context = context_of(2);
+    sslcv__compute frame;
+    pid_t child;
+
     OK(sslcv__compute_begin(context, &frame));
     sslcv__compute_end(&frame);
+    if ((child = fork()) == 0) _exit(refused_in_child(context_of(1)));
+    ck_assert_int_eq(exit_status_of(child), 0);
     sslcv_context_destroy(context);
+}
+END_TEST
+
+/* There a region of ours would get one thread. */
+START_TEST(refused_inside_of_a_parallel_region)
+{
+    sslcv_context *one = context_of(1), *two = context_of(2);
+    int refused = 0, done = 0;
+
+#pragma omp parallel num_threads(2) reduction(+ : refused, done)
+    {
+        sslcv__compute frame;
+
+        refused += sslcv__compute_begin(two, &frame) == SSLCV_ERR_STATE &&
+                   strstr(sslcv_last_error(), "inside of an OpenMP parallel region");
+        sslcv__compute_end(&frame);
+        done += sslcv__compute_begin(one, &frame) == SSLCV_OK;
+        sslcv__compute_end(&frame);
+    }
+    ck_assert_int_eq(refused, 2);
+    ck_assert_int_eq(done, 2);
+    sslcv_context_destroy(one);
+    sslcv_context_destroy(two);
 }
 END_TEST
 
@@ -220,6 +283,7 @@ int main(int argc, char **argv)
     TCase *frames;
 
     if (argc > 1 && strcmp(argv[1], "--within-limit") == 0) return compute_within_limit();
+    if (argc > 1 && strcmp(argv[1], "--fork-first") == 0) return fork_first();
     own_path = argv[0];
     suite = suite_create("compute");
     frames = tcase_create("frames");
@@ -231,6 +295,8 @@ int main(int argc, char **argv)
 #endif
     tcase_add_test(frames, forked_child_may_not_compute);
     tcase_add_test(frames, fork_before_compute_is_fine);
+    tcase_add_test(frames, new_context_in_a_fork_may_not_compute);
+    tcase_add_test(frames, refused_inside_of_a_parallel_region);
     suite_add_tcase(suite, frames);
     return run_suite(suite);
 }

@@ -130,6 +130,31 @@ START_TEST(long_message_is_cut_at_a_character)
 }
 END_TEST
 
+/* Names in files are a stranger's. */
+START_TEST(messages_are_one_line_of_text)
+{
+    static const char *const cases[][2] = {
+        {"a\nb\r\tc\x1b[31m\x7f", "a?b??c?[31m?"},
+        {"caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80", "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80"},
+        {"\xC2\x85 \xC2\xA0", "?? \xC2\xA0"},              /* U+0085 is a line end too */
+        {"\xC3", "?"},                                     /* cut off */
+        {"\xA9\xC3x \xC0\x80 \xED\xA0\x80", "??x ?? ???"}, /* alone; overlong; a surrogate */
+        {"\xF4\x90\x80\x80\xFF", "?????"},                 /* beyond U+10FFFF */
+    };
+    char text[3000];
+    size_t i;
+
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sslcv__fail(SSLCV_ERR_FORMAT, "%s", cases[i][0]);
+        ck_assert_str_eq(sslcv_last_error(), cases[i][1]);
+    }
+    memset(text, 0x80, sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    sslcv__fail(SSLCV_ERR_FORMAT, "%s", text);
+    ck_assert_uint_ge(strlen(sslcv_last_error()), 1000);
+}
+END_TEST
+
 START_TEST(error_copy_asks_cuts_and_fills)
 {
     char buffer[8];
@@ -630,10 +655,12 @@ START_TEST(log_obeys_its_level)
     ck_assert_int_eq(lines.count, 1);
     ck_assert_int_eq(lines.level, SSLCV_LOG_WARNING);
     ck_assert_str_eq(lines.text, "3 files");
+    sslcv__log(context, SSLCV_LOG_WARNING, "a\nb\x1b");
+    ck_assert_str_eq(lines.text, "a?b?");
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = 0;
     sslcv__log(context, SSLCV_LOG_ERROR, "%s", longer);
-    ck_assert_int_eq(lines.count, 2);
+    ck_assert_int_eq(lines.count, 3);
     ck_assert_uint_lt(strlen(lines.text), 1024);
     sslcv__log(silent, SSLCV_LOG_ERROR, "to nobody");
     sslcv_context_destroy(context);
@@ -691,6 +718,7 @@ int main(void)
     tcase_add_test(errors, every_status_has_a_name);
     tcase_add_test(errors, fail_keeps_status_and_message);
     tcase_add_test(errors, long_message_is_cut_at_a_character);
+    tcase_add_test(errors, messages_are_one_line_of_text);
     tcase_add_test(errors, error_copy_asks_cuts_and_fills);
     tcase_add_test(errors, each_thread_has_its_message);
     suite_add_tcase(suite, errors);

@@ -1,9 +1,8 @@
 /* Group norm against a twin in double: all layouts, f32 and bf16, numbers of groups, masks; and what it promises. */
 #include "support.h"
 
-#include <omp.h>
-
 #include "core/bf16.h"
+#include "core/openmp.h"
 #include "core/rng.h"
 #include "nn/group_norm.h"
 

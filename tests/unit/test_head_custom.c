@@ -88,6 +88,7 @@ static int32_t backward(void *user, sslcv_state *state, const sslcv_tensor *in, 
     return mine->backward_answer;
 }
 
+/* The fixture's tape holds the head until the test function has returned: so what user points to is static. */
 static void destroy(void *user)
 {
     ((scaler *)user)->destroyed++;
@@ -144,7 +145,7 @@ START_TEST(hosts_see_all_axes)
     static const int64_t axes[3][4] = {{6, D}, {2, 3, D}, {2, 3, 4, D}};
     static const int64_t seen[3][4] = {{1, 6, 1, D}, {2, 3, 1, D}, {2, 3, 4, D}};
     float x[72];
-    scaler mine;
+    static scaler mine;
     sslcv_head *head = make_custom(&mine, _i);
     sslcv_head_info info = {.struct_size = sizeof info};
     sslcv_tensor input, output;
@@ -175,7 +176,7 @@ START_TEST(patches_are_told_apart)
 {
     const int64_t four[4] = {1, 3, 4, D}, six[4] = {1, 2, 6, D};
     float x[36];
-    scaler mine;
+    static scaler mine;
     sslcv_head *head = make_custom(&mine, 0);
     sslcv_tensor input = drawn(x, 1, 2.0f, 4, four), output;
 
@@ -193,7 +194,7 @@ START_TEST(hosts_may_make_patches)
 {
     const int64_t flat[2] = {4, D}, expected[4] = {1, 4, 5, D};
     float x[12];
-    scaler mine;
+    static scaler mine;
     sslcv_head_callbacks c = callbacks_of(&mine);
     sslcv_tensor input = drawn(x, 1, 2.0f, 2, flat), output;
     sslcv_head *head;
@@ -213,7 +214,7 @@ START_TEST(hosts_have_their_gradient)
 {
     const int64_t shape[4] = {2, 3, 4, D};
     float x[72];
-    scaler mine;
+    static scaler mine;
     sslcv_tensor input = drawn(x, 1, 2.0f, 4, shape);
     sslcv_head *head = make_custom(&mine, _i);
 
@@ -228,7 +229,7 @@ START_TEST(copies_share_callbacks)
 {
     const int64_t shape[4] = {2, 3, 4, D};
     float x[72];
-    scaler mine;
+    static scaler mine;
     sslcv_tensor input = drawn(x, 1, 2.0f, 4, shape);
     sslcv_head *head = make_custom(&mine, 0), *copy, *again;
     sslcv_state *state;
@@ -257,7 +258,7 @@ START_TEST(reset_clears_custom_tensors)
 {
     const int64_t shape[4] = {2, 3, 4, D};
     float x[72];
-    scaler mine;
+    static scaler mine;
     sslcv_tensor input = drawn(x, 1, 2.0f, 4, shape);
     sslcv_head *head = make_custom(&mine, 0);
 
@@ -278,7 +279,7 @@ START_TEST(forward_may_stop)
 {
     const int64_t shape[4] = {2, 3, 4, D};
     float x[72];
-    scaler mine;
+    static scaler mine;
     sslcv_tensor input = drawn(x, 1, 2.0f, 4, shape), output;
     sslcv_head *head = make_custom(&mine, 0);
 
@@ -316,7 +317,7 @@ START_TEST(backward_may_stop)
 {
     const int64_t shape[4] = {2, 3, 4, D};
     float x[72], g[18];
-    scaler mine;
+    static scaler mine;
     sslcv_tensor input = drawn(x, 1, 2.0f, 4, shape), output, diff;
     sslcv_head *head = make_custom(&mine, 0);
     int n;
@@ -343,7 +344,7 @@ START_TEST(tensors_may_come_late)
 {
     const int64_t shape[4] = {2, 3, 4, D};
     float x[72];
-    scaler mine;
+    static scaler mine;
     sslcv_tensor input = drawn(x, 1, 2.0f, 4, shape);
     sslcv_head *head = make_custom(&mine, 0);
 
@@ -363,7 +364,7 @@ END_TEST
 
 START_TEST(bad_callbacks_are_named)
 {
-    scaler mine;
+    static scaler mine;
     sslcv_head_callbacks c = callbacks_of(&mine);
     sslcv_head *none = NULL;
 
@@ -427,7 +428,7 @@ START_TEST(every_allocation_may_fail)
     sslcv_context *const outer = context;
     float x[72], g[18];
     host h = {0};
-    scaler mine;
+    static scaler mine;
     sslcv_head_callbacks c = callbacks_of(&mine);
     sslcv_tensor input = drawn(x, 1, 2.0f, 4, shape);
     sslcv_status status = SSLCV_ERR_OUT_OF_MEMORY;

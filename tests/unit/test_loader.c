@@ -177,6 +177,12 @@ START_TEST(seek)
     OK(sslcv_loader_seek(loader, 2, 3));
     batch = next(loader);
     ck_assert_uint_eq(hash_batch(loader, &batch), hashes[13]);
+    OK(sslcv_loader_seek(loader, INT64_MAX, 3)); /* the last epoch that a number can tell comes again and again */
+    for (i = 3; i < 11; i++) {
+        batch = next(loader);
+        ck_assert_int_eq(batch.epoch, INT64_MAX);
+        ck_assert_int_eq(batch.index, i % 5);
+    }
     sslcv_loader_destroy(loader);
     sslcv_augmenter_destroy(augmenter);
     sslcv_dataset_destroy(images);

@@ -80,7 +80,8 @@ START_TEST(equals_its_twin)
 
     sslcv__rng_init(&rng, 26, 1, 0);
     for (round = 0; round < 100; round++) {
-        sslcv_swapped_options o = new_options(1 + sslcv__rng_below(&rng, 12), 1 + sslcv__rng_below(&rng, 40));
+        const int64_t prototypes = 1 + sslcv__rng_below(&rng, 40), dim = 1 + sslcv__rng_below(&rng, 12);
+        sslcv_swapped_options o = new_options(dim, prototypes);
         const int64_t views = 2 + sslcv__rng_below(&rng, 4), samples = 1 + sslcv__rng_below(&rng, 7);
         sslcv_loss *loss;
         loss_test test;

@@ -251,6 +251,25 @@ START_TEST(interval_holds_the_truth)
 }
 END_TEST
 
+/* Of a level next to 0 what is left is the middle, in order, for even and odd numbers of draws. */
+START_TEST(narrow_interval_is_in_order)
+{
+    sslcv_context *context = make_context(1, NULL);
+    sslcv_figure_options options = figure_options(SSLCV_FIGURE_TOP_K);
+    float scores[8] = {1, 0, 0, 1, 1, 0, 0, 1};
+    const sslcv_tensor tensor = array(scores, 4, 2);
+    const int64_t labels[4] = {0, 0, 1, 1};
+
+    options.level = 1e-12;
+    for (options.draws = 1; options.draws <= 40; options.draws++) {
+        const sslcv_figure_value value = compute(context, &tensor, labels, NULL, &options, NULL);
+
+        ck_assert_msg(value.low <= value.high, "%d draws: %g .. %g", (int)options.draws, value.low, value.high);
+    }
+    sslcv_context_destroy(context);
+}
+END_TEST
+
 /* ---- refusals ---- */
 
 START_TEST(figures_refuse)
@@ -334,6 +353,7 @@ int main(void)
     tcase_add_loop_test(figures, precision_equals_plain_one, 0, 2);
     tcase_add_test(figures, figures_equal_metrics);
     tcase_add_test(figures, interval_holds_the_truth);
+    tcase_add_test(figures, narrow_interval_is_in_order);
     tcase_add_test(figures, figures_refuse);
     return run_suite(suite);
 }

@@ -1,9 +1,8 @@
 /* Batch norm and the other kernels of a network against twins in double: all layouts, f32 and bf16, groups, masks. */
 #include "support.h"
 
-#include <omp.h>
-
 #include "core/bf16.h"
+#include "core/openmp.h"
 #include "core/rng.h"
 #include "nn/kernels.h"
 #include "nn/norm.h"

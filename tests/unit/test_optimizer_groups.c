@@ -246,9 +246,12 @@ START_TEST(groups_are_checked)
     sslcv_optimizer_options options = options_of(SSLCV_OPTIMIZER_ADAM);
     sslcv_optimizer *optimizer = new_optimizer(context, &options);
     sslcv_state *state = new_state(context, "w", SSLCV_ROLE_WEIGHT, 3);
-    sslcv_state *foreign = new_state(other, "w", SSLCV_ROLE_WEIGHT, 3);
+    sslcv_state *foreign = new_state(other, "w", SSLCV_ROLE_WEIGHT, 3), *own;
     sslcv_optimizer_group group = new_group();
 
+    OK(sslcv_optimizer_get_state(optimizer, &own));
+    FAILS(sslcv_optimizer_add(optimizer, own, 1, NULL), SSLCV_ERR_INVALID_ARGUMENT, "of an optimizer or trainer");
+    sslcv_state_destroy(own);
     FAILS(sslcv_optimizer_add(NULL, state, 1, NULL), SSLCV_ERR_INVALID_ARGUMENT, "optimizer is NULL");
     FAILS(sslcv_optimizer_add(optimizer, NULL, 1, NULL), SSLCV_ERR_INVALID_ARGUMENT, "state is NULL");
     FAILS(sslcv_optimizer_add(optimizer, foreign, 1, NULL), SSLCV_ERR_INVALID_ARGUMENT, "another context");
