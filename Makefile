@@ -285,7 +285,7 @@ check-onednn3:
 FAULT_SOURCES := $(sort $(wildcard tests/fault/test_fault_*.c))
 FAULT_TESTS   := $(FAULT_SOURCES:tests/fault/%.c=$(BUILD)/fault/%)
 FAULT_WRAPS   := $(foreach call,open close read pread write fsync ftruncate rename link unlink stat lstat fstat access \
-                   fchmod flock opendir readdir,-Wl,--wrap=$(call))
+                   fchmod flock fdopendir readdir closedir,-Wl,--wrap=$(call))
 
 $(BUILD)/fault/faults.o: tests/fault/faults.c tests/fault/faults.h $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -20,3 +20,14 @@ int sslcv__open(const char *path, int flags)
     errno = error;
     return moved;
 }
+
+DIR *sslcv__open_folder(const char *path)
+{
+    const int fd = sslcv__open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    const int error = errno;
+
+    if (fd >= 0 && !folder) close(fd);
+    errno = error;
+    return folder;
+}

@@ -317,7 +317,7 @@ static void remove_if_abandoned(const char *path)
 static void remove_abandoned(const sslcv__new_file *file)
 {
     const char *slash = strrchr(file->path, '/'), *name = slash ? slash + 1 : file->path;
-    DIR *folder = opendir(folder_of(file));
+    DIR *folder = sslcv__open_folder(folder_of(file));
     const struct dirent *entry;
 
     while (folder && (entry = readdir(folder)) != NULL) {

@@ -9,10 +9,10 @@
 #include "data/files.h"
 
 #include "core/context.h"
+#include "core/descriptor.h"
 #include "core/memory.h"
 #include "image/decode.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,7 +245,7 @@ static sslcv_status cannot_open(scan *s, const folder *f, int error)
 static sslcv_status read_folder(scan *s, const folder *f)
 {
     const int64_t first = s->waiting;
-    DIR *directory = opendir(f->path[0] ? f->path : "/");
+    DIR *directory = sslcv__open_folder(f->path[0] ? f->path : "/");
     struct stat info;
     int is_new;
     sslcv_status status;

@@ -70,7 +70,7 @@ sslcv_status sslcv_probe_options_preset(sslcv_probe_options *options, size_t str
 {
     sslcv_probe_options full;
     sslcv_schedule schedule;
-    const preset *p;
+    const preset *p = NULL; /* compilers do not see that it is set */
     sslcv_status status;
 
     SSLCV__TRY(find_preset(name, &p));

@@ -58,7 +58,8 @@ int __real_fstat(int fd, struct stat *info);
 int __real_access(const char *path, int mode);
 int __real_fchmod(int fd, mode_t mode);
 int __real_flock(int fd, int operation);
-DIR *__real_opendir(const char *path);
+DIR *__real_fdopendir(int fd);
+int __real_closedir(DIR *folder);
 struct dirent *__real_readdir(DIR *folder);
 
 int __wrap_open(const char *path, int flags, ...);
@@ -77,7 +78,8 @@ int __wrap_fstat(int fd, struct stat *info);
 int __wrap_access(const char *path, int mode);
 int __wrap_fchmod(int fd, mode_t mode);
 int __wrap_flock(int fd, int operation);
-DIR *__wrap_opendir(const char *path);
+DIR *__wrap_fdopendir(int fd);
+int __wrap_closedir(DIR *folder);
 struct dirent *__wrap_readdir(DIR *folder);
 
 void fault_begin(const char *folder)
@@ -386,9 +388,20 @@ int __wrap_flock(int fd, int operation)
     return path && fails(FAULT_LOCK, path) ? -1 : __real_flock(fd, operation);
 }
 
-DIR *__wrap_opendir(const char *path)
+DIR *__wrap_fdopendir(int fd)
 {
-    return meant(path) && fails(FAULT_LIST, path) ? NULL : __real_opendir(path);
+    const char *path = path_of(fd);
+
+    return path && fails(FAULT_LIST, path) ? NULL : __real_fdopendir(fd);
+}
+
+/* Closes the descriptor of the open() before. */
+int __wrap_closedir(DIR *folder)
+{
+    const int fd = dirfd(folder);
+
+    if (path_of(fd)) note_close(fd);
+    return __real_closedir(folder);
 }
 
 struct dirent *__wrap_readdir(DIR *folder)

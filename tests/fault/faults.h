@@ -21,7 +21,7 @@ typedef enum fault_call {
     FAULT_STAT, /* stat, fstat, lstat, access */
     FAULT_CHMOD,
     FAULT_LOCK,
-    FAULT_LIST, /* opendir, readdir */
+    FAULT_LIST, /* fdopendir, readdir */
     FAULT_CALLS,
     FAULT_NONE = -1
 } fault_call;

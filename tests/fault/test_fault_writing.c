@@ -275,7 +275,7 @@ START_TEST(synced_in_order)
     at = then(at, "link file.1\n");
     at = then(at, "rename file\n");
     for (k = 0; k <= _i; k++) at = then(at, "sync .\n");
-    at = then(fault_trace, "open ");
+    at = then(fault_trace, "open file") - strlen("file"); /* the folder has been looked through before */
     ck_assert_msg(strncmp(at, own, strlen(own)) == 0, "%s is not the first to be opened in:\n%s", own, fault_trace);
 }
 END_TEST
