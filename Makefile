@@ -258,6 +258,12 @@ check-asan check-ubsan:
 	@CK_FORK=no CK_TIMEOUT_MULTIPLIER=10 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan \
 	  CFLAGS='-O1 -g -UNDEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit check-fuzz
 
+# Which lines of lib/ the tests execute, error paths included; fails below 90 of 100.
+coverage:
+	@CK_TIMEOUT_MULTIPLIER=10 $(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O1 -g --coverage' \
+	  LDFLAGS='$(LDFLAGS) --coverage' KILLS=10 check-unit check-faults check-fuzz
+	@sh tests/tools/coverage.sh $(BUILD)/coverage 90
+
 # One compute thread for each context: ThreadSanitizer sees neither how libgomp's threads wait for each other nor what
 # oneDNN does. Clones are chosen while the program is loaded, before it is ready.
 check-tsan:
@@ -542,6 +548,7 @@ help:
 	@echo 'make fuzz            libFuzzer (clang) on each target of tests/fuzz/; TARGET=image SECONDS=600'
 	@echo 'make check-asan      unit tests and fuzz corpus under AddressSanitizer and UBSan; check-valgrind: under valgrind'
 	@echo 'make check-tsan      all that may happen at once, under ThreadSanitizer'
+	@echo 'make coverage        which lines of lib/ the tests execute'
 	@echo 'make check-onednn3   unit tests with oneDNN 3.x, in ONEDNN3=PREFIX or fetched by pip'
 	@echo 'make bench           times beside PyTorch and ONNX Runtime; BENCH_FLAGS=--help; bench-learning: learning curves'
 	@echo 'make check-interop   files, memory, weights, models and training steps beside NumPy, safetensors, PyTorch, ONNX Runtime, OpenCV'
@@ -554,6 +561,6 @@ help:
 	@echo 'Variables: CC CXX AR CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR INCLUDEDIR PKGCONFIGDIR MANDIR DESTDIR BUILD OPENMP_CFLAGS OPENMP_LIBS JPEG LBFGS ONNX V=1'
 
 FORCE:
-.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-tsan check-valgrind check-interop \
+.PHONY: all lib static shared examples demo tests check $(CHECKS) check-asan check-ubsan check-tsan coverage check-valgrind check-interop \
   check-bindings check-memory check-debian soak fuzz fuzz-run abi check-golden check-methods man html install-man check-onednn3 bench \
   bench-learning install uninstall dist format format-check lint deps clean help FORCE
