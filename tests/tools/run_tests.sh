@@ -4,6 +4,7 @@
 #
 #     [RUN="valgrind -q"] run_tests.sh PROGRAM...
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}" # waiting threads leave the processor to whoever else tests here
+export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-20}" # Check's own 4 seconds are few where much else runs
 passed=0
 failed=0
 log=$(mktemp)
