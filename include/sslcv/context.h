@@ -92,7 +92,8 @@ typedef struct sslcv_context_info {
  *
  * @param options     Not NULL.
  * @param struct_size sizeof(sslcv_context_options) as the caller knows it.
- * @return SSLCV_OK; SSLCV_ERR_INVALID_ARGUMENT (size below that of version 0.1).
+ * @return SSLCV_OK; SSLCV_ERR_INVALID_ARGUMENT (size below that of version 0.1, or no multiple of 8, which no
+ *         such struct has).
  * @threads Any.
  * @since   0.1
  */

@@ -31,9 +31,6 @@ static void deallocate_default(void *user, void *memory, size_t bytes)
 static const sslcv_context_options defaults = {
     .struct_size = sizeof(sslcv_context_options), .loader_threads = -1, .winograd = 1, .log_level = SSLCV_LOG_INFO};
 
-/* Programs compiled before log_destroy was appended go on working. */
-enum { LEAST_SIZE = offsetof(sslcv_context_options, log_destroy) };
-
 static int32_t usable_cpus(void)
 {
     cpu_set_t cpus;
@@ -53,7 +50,7 @@ static int32_t compute_threads(int32_t wanted)
 
 sslcv_status sslcv_context_options_init(sslcv_context_options *options, size_t struct_size)
 {
-    return sslcv__options_init("context_options", options, struct_size, LEAST_SIZE, &defaults, sizeof defaults);
+    return sslcv__options_init("context_options", options, struct_size, sizeof defaults, &defaults, sizeof defaults);
 }
 
 static sslcv_status check_options(const sslcv_context_options *o)
@@ -100,7 +97,7 @@ sslcv_status sslcv_context_create(const sslcv_context_options *options, sslcv_co
     sslcv_status status;
 
     if (!out) return sslcv__null("context");
-    status = sslcv__options_read("context_options", options, LEAST_SIZE, &o, sizeof o);
+    status = sslcv__options_read("context_options", options, sizeof o, &o, sizeof o);
     if (status == SSLCV_OK) status = check_options(&o);
     if (status == SSLCV_OK) status = sslcv__backend_check();
     if (status != SSLCV_OK) return status;

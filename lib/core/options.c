@@ -7,6 +7,10 @@ static sslcv_status check_size(const char *what, size_t given, size_t minimum)
     if (given < minimum) {
         return sslcv__invalid("%s.struct_size is %zu; must be at least %zu", what, given, minimum);
     }
+    /* A struct that begins with a size_t has no other sizes. Within a word, a field might be cut in two. */
+    if (given % sizeof given != 0) {
+        return sslcv__invalid("%s.struct_size is %zu; must be a multiple of %zu", what, given, sizeof given);
+    }
     return SSLCV_OK;
 }
 

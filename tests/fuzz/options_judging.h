@@ -192,6 +192,14 @@ static void use_state_entry(const void *options, const rig *r)
     sslcv_state_destroy(state);
 }
 
+/* How often a context has given its log back. */
+static int logs_closed;
+
+static void close_log(void *closed)
+{
+    ++*(int *)closed;
+}
+
 static void fix_context_options(void *options, const rig *r)
 {
     sslcv_context_options *o = options;
@@ -199,7 +207,8 @@ static void fix_context_options(void *options, const rig *r)
     (void)r;
     o->allocator = NULL;
     o->log = NULL;
-    o->log_user = NULL;
+    o->log_user = &logs_closed;
+    o->log_destroy = close_log;
     o->tuning_path = NULL;
 }
 
@@ -209,11 +218,16 @@ static void use_context_options(const void *options, const rig *r)
 {
     sslcv_context *context = NULL;
     sslcv_status status;
+    size_t size;
 
     (void)r;
+    memcpy(&size, options, sizeof size);
+    logs_closed = 0;
     status = sslcv_context_create(options, &context);
     check_out(status, context);
+    REQUIRE(logs_closed == 0);
     sslcv_context_destroy(context);
+    REQUIRE(logs_closed == (context && size >= sizeof(sslcv_context_options)));
 }
 
 #endif
