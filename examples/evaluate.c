@@ -140,10 +140,10 @@ static sslcv_status judge_knn(evaluation *e)
     sslcv_status status;
 
     TRY(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_KNN));
-    options.neighbours = e->num_train / e->num_classes / 2; /* well below the images of a class */
-    if (options.neighbours < 1) options.neighbours = 1;
-    if (options.neighbours > KNN_NEIGHBOURS) options.neighbours = KNN_NEIGHBOURS;
-    snprintf(choice, sizeof choice, "k %ld", (long)options.neighbours);
+    options.neighbors = e->num_train / e->num_classes / 2; /* well below the images of a class */
+    if (options.neighbors < 1) options.neighbors = 1;
+    if (options.neighbors > KNN_NEIGHBOURS) options.neighbors = KNN_NEIGHBOURS;
+    snprintf(choice, sizeof choice, "k %ld", (long)options.neighbors);
     if (e->wanted & 1 << KNN) {
         TRY(judge_probe(&e->p, &options, &e->train_features, &e->test_features, &o));
         add_outcome(e, "k-NN", choice, e->num_train, &o);

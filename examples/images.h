@@ -93,10 +93,10 @@ static inline sslcv_status open_sets(sslcv_context *context, const char *data, c
         TRY(synthetic_dataset(context, 160, 32, seed, train_set));
         TRY(synthetic_dataset(context, 80, 32, seed + 1, test_set));
     } else if (test || strncmp(data, "cifar", 5) == 0) {
-        TRY(open_images(context, data, SSLCV_DATASET_TRAIN, train_set));
-        TRY(open_images(context, test ? test : data, SSLCV_DATASET_TEST, test_set));
+        TRY(open_images(context, data, SSLCV_PART_TRAIN, train_set));
+        TRY(open_images(context, test ? test : data, SSLCV_PART_TEST, test_set));
     } else {
-        TRY(open_images(context, data, SSLCV_DATASET_ALL, &all));
+        TRY(open_images(context, data, SSLCV_PART_ALL, &all));
         TRY(choose_share(all, 0.8, 0, 0, train_set, NULL, &count));
         TRY(choose_share(all, 0.8, 0, 1, test_set, NULL, &count));
     }

@@ -178,9 +178,9 @@ static sslcv_status make_knn(const sslcv_dataset_info *info, sslcv_probe **probe
     sslcv_status status;
 
     TRY(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_KNN));
-    options.neighbours = info->count / info->num_classes / 2; /* well below the images of a class */
-    if (options.neighbours < 1) options.neighbours = 1;
-    if (options.neighbours > KNN_NEIGHBOURS) options.neighbours = KNN_NEIGHBOURS;
+    options.neighbors = info->count / info->num_classes / 2; /* well below the images of a class */
+    if (options.neighbors < 1) options.neighbors = 1;
+    if (options.neighbors > KNN_NEIGHBOURS) options.neighbors = KNN_NEIGHBOURS;
     TRY(sslcv_probe_create(context, &options, probe));
 end:
     return status;
@@ -360,9 +360,9 @@ static sslcv_status pretrain(const arguments *a)
     options.log_user = stderr;
     TRY(sslcv_context_create(&options, &context));
     signal(SIGINT, on_interrupt);
-    TRY(a->data ? open_images(context, a->data, SSLCV_DATASET_TRAIN, &images)
+    TRY(a->data ? open_images(context, a->data, SSLCV_PART_TRAIN, &images)
                 : synthetic_dataset(context, 64, 32, 1, &images));
-    if (test) TRY(open_images(context, test, SSLCV_DATASET_TEST, &test_images));
+    if (test) TRY(open_images(context, test, SSLCV_PART_TEST, &test_images));
     TRY(make_trainer(a, images, &trainer));
     TRY(add_hooks(trainer, test ? test_images : images, a, &shown));
     TRY(sslcv_trainer_run(trainer, 0));

@@ -24,7 +24,7 @@ static sslcv_status push_frame(sslcv_dataset *frames, const unsigned char *bgr)
     sslcv_status status;
 
     TRY(sslcv_tensor_init_pixels(&image, SSLCV_U8, bgr, WIDTH, HEIGHT, 3, ROW_BYTES, SSLCV_PIXELS_BGR));
-    TRY(sslcv_dataset_add_image(frames, &image, NULL));
+    TRY(sslcv_dataset_add_images(frames, &image, NULL, NULL));
 end:
     return status;
 }

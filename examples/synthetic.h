@@ -71,7 +71,7 @@ static inline sslcv_status synthetic_dataset(sslcv_context *context, int64_t cou
         const int64_t label = i % SYNTHETIC_CLASSES;
 
         synthetic_draw(pixels, size, size * 3, label, &seed);
-        status = sslcv_dataset_add_image(dataset, &image, &label);
+        status = sslcv_dataset_add_images(dataset, &image, &label, NULL);
     }
     if (status == SSLCV_OK) {
         *out = dataset;

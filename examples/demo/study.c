@@ -346,7 +346,7 @@ static sslcv_status make_knn(sslcv_context *context, sslcv_probe **knn)
     sslcv_status status;
 
     TRY(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_KNN));
-    options.neighbours = 20;
+    options.neighbors = 20;
     TRY(sslcv_probe_create(context, &options, knn));
 end:
     return status;

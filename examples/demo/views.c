@@ -15,7 +15,7 @@ static sslcv_status add_flip(sslcv_augmenter *augmenter, int64_t view)
     sslcv_status status;
 
     TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_HORIZONTAL_FLIP));
-    TRY(sslcv_augmenter_add(augmenter, view, &t));
+    TRY(sslcv_augmenter_add_transform(augmenter, view, &t));
 end:
     return status;
 }
@@ -27,7 +27,7 @@ static sslcv_status add_enlarge(sslcv_augmenter *augmenter, int64_t view)
 
     TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RESIZE));
     t.height = t.width = NETWORK_SIDE;
-    TRY(sslcv_augmenter_add(augmenter, view, &t));
+    TRY(sslcv_augmenter_add_transform(augmenter, view, &t));
 end:
     return status;
 }
@@ -41,7 +41,7 @@ static sslcv_status add_normalize(sslcv_augmenter *augmenter, int64_t view)
     TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_NORMALIZE));
     t.mean[0] = 0.2860;
     t.std[0] = 0.3530;
-    TRY(sslcv_augmenter_add(augmenter, view, &t));
+    TRY(sslcv_augmenter_add_transform(augmenter, view, &t));
 end:
     return status;
 }
@@ -61,12 +61,12 @@ static sslcv_status add_contrast_view(sslcv_augmenter *augmenter)
     t.contrast = 0.4;
     t.saturation = t.hue = 0;
     t.probability = 0.8;
-    TRY(sslcv_augmenter_add(augmenter, view, &t));
+    TRY(sslcv_augmenter_add_transform(augmenter, view, &t));
     TRY(add_normalize(augmenter, view));
     TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_RESIZED_CROP));
     t.height = t.width = NETWORK_SIDE;
     t.min = 0.3;
-    TRY(sslcv_augmenter_add(augmenter, view, &t));
+    TRY(sslcv_augmenter_add_transform(augmenter, view, &t));
 end:
     return status;
 }
@@ -93,7 +93,7 @@ sslcv_status views_supervised(sslcv_context *context, sslcv_augmenter **augmente
     TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_CROP));
     t.height = t.width = STUDY_SIDE;
     t.padding = 2;
-    TRY(sslcv_augmenter_add(*augmenter, view, &t));
+    TRY(sslcv_augmenter_add_transform(*augmenter, view, &t));
     TRY(add_flip(*augmenter, view));
     TRY(add_normalize(*augmenter, view));
     TRY(add_enlarge(*augmenter, view));

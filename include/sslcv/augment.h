@@ -8,7 +8,7 @@
  *     sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view);
  *     sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_RESIZED_CROP);
  *     t.height = t.width = 32;
- *     sslcv_augmenter_add(augmenter, view, &t);
+ *     sslcv_augmenter_add_transform(augmenter, view, &t);
  *
  * A view starts from the image or from the result of an earlier view. The second form is how views share a crop: views
  * 1 and 2 below continue from view 0 and select its channels, so that their pixels lie on each other.
@@ -38,6 +38,7 @@ typedef struct sslcv_augmenter sslcv_augmenter;
 
 enum { SSLCV_SOURCE_IMAGE = -1 };
 
+/** Also of backbones. Arrays of this length are part of sslcv_transform: it never changes. */
 enum { SSLCV_MAX_CHANNELS = 16 };
 
 /**
@@ -147,8 +148,8 @@ typedef struct sslcv_transform_callbacks {
     size_t  struct_size;
     void   *user;
     /** src, dst: (channels, height, width), dense f32, valid during the call; dst is not set yet. random: 64 bits that
-        belong to this draw alone; use them as the seed of anything random. Non-zero: the sample fails as an unreadable
-        image would. */
+        belong to this draw alone; use them as the seed of anything random. Positive: the sample fails as an unreadable
+        image would (SSLCV_ERR_IO); negative: stop, with SSLCV_ERR_CANCELLED. */
     int32_t (*apply)(void *user, const sslcv_tensor *src, sslcv_tensor *dst, uint64_t random);
     void    (*destroy)(void *user); /* once, with the augmenter that took the table; may be NULL */
     int32_t flags;                  /* 0 or SSLCV_CALLBACK_ANY_THREAD */
@@ -239,7 +240,7 @@ SSLCV_API sslcv_status sslcv_transform_init(sslcv_transform *transform, size_t s
  * @threads One thread at a time per augmenter.
  * @since   0.1
  */
-SSLCV_API sslcv_status sslcv_augmenter_add(sslcv_augmenter *augmenter, int64_t view, const sslcv_transform *transform);
+SSLCV_API sslcv_status sslcv_augmenter_add_transform(sslcv_augmenter *augmenter, int64_t view, const sslcv_transform *transform);
 
 /**
  * Append the published views of a method. An unknown name fails and lists them.

@@ -74,6 +74,13 @@ typedef struct sslcv_backbone_info {
     int64_t num_parameters; /* scalars */
     int32_t num_stages;
     int32_t frozen_stages;
+    int32_t architecture;   /* this and what follows: as in sslcv_backbone_options, also of a file's network */
+    int32_t stem;
+    int32_t norm;
+    int32_t preactivation;
+    double  width;
+    int64_t stem_channels;
+    int64_t image_size;     /* AlexNet's; 0 of others */
 } sslcv_backbone_info;
 
 /**

@@ -51,6 +51,9 @@ typedef struct sslcv_allocator {
     void  *user;                                                     /* handed to both functions */
     void *(*allocate)(void *user, size_t bytes, size_t alignment);   /* NULL when out of memory; any thread */
     void  (*deallocate)(void *user, void *memory, size_t bytes);     /* memory is not NULL; any thread */
+    void  (*destroy)(void *user);                                    /* once, behind the last deallocate(), when the
+                                                                        context and all made from it are gone, on the
+                                                                        thread that lets go the last; may be NULL */
 } sslcv_allocator;
 
 typedef struct sslcv_context_options {
@@ -106,7 +109,7 @@ SSLCV_API sslcv_status sslcv_context_options_init(sslcv_context_options *options
  * @param options NULL: all defaults.
  * @param context Out: owned; sslcv_context_destroy().
  * @return SSLCV_OK; SSLCV_ERR_UNSUPPORTED (oneDNN older than 2.6; PRECISION_BF16 on a CPU without it). On failure
- *         log_destroy is not called.
+ *         neither log_destroy nor the allocator's destroy is called.
  * @threads Any.
  * @since   0.1
  */

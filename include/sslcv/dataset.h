@@ -28,13 +28,13 @@ enum sslcv_dataset_kind {
                                    test_batch.bin; or the folder around cifar-10-batches-bin */
     SSLCV_DATASET_CIFAR100 = 4, /* likewise: train.bin, test.bin; or the folder around cifar-100-binary. Fine labels */
     SSLCV_DATASET_IDX      = 5, /* path: image file, labels_path: label file or NULL; also .gz */
-    SSLCV_DATASET_CALLBACK = 9  /* callbacks */
+    SSLCV_DATASET_CALLBACK = 6  /* callbacks */
 };
 
 enum sslcv_dataset_part {
-    SSLCV_DATASET_ALL   = 0,
-    SSLCV_DATASET_TRAIN = 1,
-    SSLCV_DATASET_TEST  = 2
+    SSLCV_PART_ALL   = 0,
+    SSLCV_PART_TRAIN = 1,
+    SSLCV_PART_TEST  = 2
 };
 
 enum sslcv_on_error {
@@ -47,7 +47,8 @@ typedef struct sslcv_dataset_callbacks {
     size_t  struct_size;
     void   *user;
     /** Describe the pixels of a sample: (C, H, W), U8, U16 or F32, any strides. They stay valid until unload, or until
-        the next load when unload is NULL. Non-zero: unreadable. */
+        the next load when unload is NULL. Positive: this sample is unreadable; negative: stop, with
+        SSLCV_ERR_CANCELLED. */
     int32_t (*load)(void *user, int64_t index, sslcv_tensor *image);
     /** May be NULL without SSLCV_CALLBACK_ANY_THREAD. */
     void    (*unload)(void *user, int64_t index, const sslcv_tensor *image);
@@ -62,7 +63,7 @@ typedef struct sslcv_dataset_callbacks {
 typedef struct sslcv_dataset_options {
     size_t      struct_size;
     int32_t     kind;         /* set by init */
-    int32_t     part;         /* CIFAR10, CIFAR100: SSLCV_DATASET_ALL (default), TRAIN or TEST */
+    int32_t     part;         /* CIFAR10, CIFAR100: SSLCV_PART_ALL (default), TRAIN or TEST */
     int32_t     label_folders; /* FOLDER: 1: the first folder level is the label, in the order of the names' bytes, -1
                                   for files outside of it; 0 (default): no labels */
     int32_t     on_error;     /* SSLCV_ON_ERROR_*; default SUBSTITUTE */
@@ -148,18 +149,19 @@ SSLCV_API sslcv_status sslcv_dataset_create(sslcv_context *context, const sslcv_
 SSLCV_API void sslcv_dataset_destroy(sslcv_dataset *dataset);
 
 /**
- * Append an image from memory to a LIST: a camera frame, an array of another library.
+ * Append images from memory to a LIST: a camera frame, an array of another library.
  *
  * @param dataset Kind SSLCV_DATASET_LIST. It may grow while loaders run: an epoch has the samples that were there
  *                when its order was drawn.
  * @param image   (C, H, W) or (N, C, H, W), U8, U16 or F32, any strides; copied.
  * @param labels  One per image, -1: none; NULL: no labels.
+ * @param index   Out: of the first of them; the others follow it. May be NULL.
  * @return SSLCV_OK; SSLCV_ERR_STATE (another kind); SSLCV_ERR_LIMIT (over max_pixels). All images are added or none.
  * @threads Any, also while other threads read or add.
  * @since   0.1
  */
-SSLCV_API sslcv_status sslcv_dataset_add_image(sslcv_dataset *dataset, const sslcv_tensor *image,
-                                               const int64_t *labels);
+SSLCV_API sslcv_status sslcv_dataset_add_images(sslcv_dataset *dataset, const sslcv_tensor *image,
+                                                const int64_t *labels, int64_t *index);
 
 /**
  * Append an encoded image (JPEG, PNG, BMP, PGM, PPM) to a LIST, by memory or by path.
@@ -169,13 +171,14 @@ SSLCV_API sslcv_status sslcv_dataset_add_image(sslcv_dataset *dataset, const ssl
  * @param bytes   Copied; NULL with path.
  * @param size    Bytes; 0 with path.
  * @param label   -1: none.
+ * @param index   Out: of this sample. May be NULL.
  * @return SSLCV_OK; SSLCV_ERR_STATE (another kind); SSLCV_ERR_LIMIT (over max_file_bytes). Pixels are checked when
  *         read.
  * @threads Any, also while other threads read or add.
  * @since   0.1
  */
 SSLCV_API sslcv_status sslcv_dataset_add_file(sslcv_dataset *dataset, const char *path, const void *bytes, int64_t size,
-                                              int64_t label);
+                                              int64_t label, int64_t *index);
 
 /**
  * Describe the whole.

@@ -10,7 +10,7 @@
  * differs between kinds.
  *
  *     mlp           projection, predictor, classifier       pixelcnn      context network (CPC)
- *     patch_mlp     an MLP a patch, then joined (PIRL)      context_v2    context network (CPC-v2)
+ *     patch_mlp     an MLP a patch, then joined (PIRL)      cpc_v2        context network (CPC-v2)
  *     prototypes    unit rows (DINO)                        custom        callbacks
  *
  * Input and output have the axes (V, N, P, D) of sslcv.h; axes that an input lacks are 1. An MLP works on D alone; the
@@ -218,7 +218,7 @@ SSLCV_API sslcv_status sslcv_head_create_pixelcnn(sslcv_context *context, const 
  * Residual blocks over a rows x columns grid: 1x1 to hidden_dim, ReLU, 1x3, 2x1 with a zero row on top, ReLU, 1x1 back
  * to in_dim, added; a ReLU after the last. A block looks one row up and one column aside. Output: in_dim.
  */
-typedef struct sslcv_context_v2_options {
+typedef struct sslcv_cpc_v2_options {
     size_t   struct_size;
     int64_t  in_dim;        /* >= 1; must be given */
     int64_t  hidden_dim;    /* default 256 */
@@ -226,7 +226,7 @@ typedef struct sslcv_context_v2_options {
     uint64_t seed;          /* 0 (default): from the context */
     int32_t  num_blocks;    /* default 5 */
     int32_t  directions;    /* 1 (default), or 4, as in sslcv_pixelcnn_options: 4 * in_dim */
-} sslcv_context_v2_options;
+} sslcv_cpc_v2_options;
 
 /**
  * Set the defaults.
@@ -237,7 +237,7 @@ typedef struct sslcv_context_v2_options {
  * @threads Any.
  * @since   0.1
  */
-SSLCV_API sslcv_status sslcv_context_v2_options_init(sslcv_context_v2_options *options, size_t struct_size);
+SSLCV_API sslcv_status sslcv_cpc_v2_options_init(sslcv_cpc_v2_options *options, size_t struct_size);
 
 /**
  * Make a context network of CPC-v2 with random weights.
@@ -249,7 +249,7 @@ SSLCV_API sslcv_status sslcv_context_v2_options_init(sslcv_context_v2_options *o
  * @threads Any.
  * @since   0.1 (CPC-v2, Henaff et al. 2020, appendix)
  */
-SSLCV_API sslcv_status sslcv_head_create_context_v2(sslcv_context *context, const sslcv_context_v2_options *options,
+SSLCV_API sslcv_status sslcv_head_create_cpc_v2(sslcv_context *context, const sslcv_cpc_v2_options *options,
                                                     sslcv_head **head);
 
 /* ---- a head of the host ---- */
@@ -259,15 +259,26 @@ SSLCV_API sslcv_status sslcv_head_create_context_v2(sslcv_context *context, cons
  * and copied for EMA like any others; state is that of the copy being run, lent for the call. Called on the thread inside
  * the library, which it may call, but not this head. Arrays are dense f32 and hold zeros where they are to be filled.
  * What it leaves is checked: NaN or infinity is SSLCV_ERR_NUMERIC. A backward that fails leaves gradients as they were.
+ *
+ * pass is the library's struct, valid during the call. backward sees what the forward that it runs back has seen.
+ *
+ *     struct_size    the library's sizeof (sslcv_pass): fields behind it are not there
+ *     flags          TRAIN, GRADIENT, SHUFFLE as given to sslcv_head_forward(), or of the trainer's branch; there
+ *                    GRADIENT only where a backward may follow. MAP and INPUT_GRADIENT never
+ *     bn_splits      as given, for a batch norm of the host's own; rows of in and out are in the caller's order
+ *     random         what to draw from. TRAIN: never 0, the number given, the trainer's or the tape's (tape.h), so that
+ *                    backward can draw again what forward has drawn; else as given
+ *     stage          NULL
  */
 typedef struct sslcv_head_callbacks {
     size_t  struct_size;
     void   *user;
-    /** in: (V, N, P, in_dim); out: (V, N, out_patches, out_dim), to be filled. flags: SSLCV_PASS_*. Non-zero: stop. */
-    int32_t (*forward)(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags);
-    /** in, out: as at forward. Fill diff_in, add to the gradients in state. Non-zero: stop. */
+    /** in: (V, N, P, in_dim); out: (V, N, out_patches, out_dim), to be filled. Non-zero: stop. */
+    int32_t (*forward)(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out,
+                       const sslcv_pass *pass);
+    /** in, out, pass: as at forward. Fill diff_in, add to the gradients in state. Non-zero: stop. */
     int32_t (*backward)(void *user, sslcv_state *state, const sslcv_tensor *in, const sslcv_tensor *out,
-                        const sslcv_tensor *diff_out, sslcv_tensor *diff_in);
+                        const sslcv_tensor *diff_out, sslcv_tensor *diff_in, const sslcv_pass *pass);
     void    (*destroy)(void *user); /* once, when the last head that shares the table is gone; may be NULL */
     int64_t in_dim;                 /* >= 1 */
     int64_t out_dim;                /* >= 1 */

@@ -172,7 +172,7 @@ enum sslcv_schedule_kind {
     SSLCV_SCHEDULE_STEPS    = 3  /* times gamma at each milestone */
 };
 
-enum { SSLCV_MAX_MILESTONES = 8 };
+enum { SSLCV_MAX_MILESTONES = 8 }; /* never changes */
 
 typedef struct sslcv_schedule {
     size_t  struct_size;

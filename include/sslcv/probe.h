@@ -28,8 +28,8 @@ typedef struct sslcv_embed_options {
     size_t                     struct_size;
     sslcv_dataset             *dataset;
     sslcv_augmenter           *augmenter;
-    const sslcv_branch *const *branches;    /* source must be SSLCV_SOURCE_VIEWS; flags 0 or SSLCV_PASS_MAP, as
-                                               networks are only evaluated */
+    const sslcv_branch *const *branches;    /* source must be SSLCV_SOURCE_VIEWS; of flags only
+                                               SSLCV_PASS_MAP is used, as networks are only evaluated */
     int64_t                    num_branches;
     int64_t                    batch_size;  /* default 256; does not change the result but for rounding */
     int64_t                    first;       /* first sample; default 0 */
@@ -111,7 +111,7 @@ typedef struct sslcv_probe_options {
     size_t      struct_size;
     int32_t     kind;          /* set by init */
     int32_t     standardize;   /* LINEAR, LOGISTIC: SSLCV_STANDARDIZE_*; default NONE */
-    int64_t     neighbours;    /* KNN: >= 1; default 200 */
+    int64_t     neighbors;     /* KNN: >= 1; default 200 */
     double      temperature;   /* KNN: > 0; default 0.1 */
     int64_t     epochs;        /* LINEAR: >= 1; default 100 */
     int64_t     batch_size;    /* LINEAR: >= 1; default 256 */
@@ -143,8 +143,9 @@ typedef struct sslcv_probe_info {
     double  objective;        /* LOGISTIC: |W|^2 / 2 + C * (sum of cross-entropies) of the fit */
     double  validation;       /* LOGISTIC: the figure of that C on the validation rows; 0 where nothing was chosen */
     int64_t iterations;       /* LOGISTIC: of the last fit */
-    int64_t converged;        /* LOGISTIC: 1: the last fit met the tolerance, or came as near as rounding lets; 0: its
+    int32_t converged;        /* LOGISTIC: 1: the last fit met the tolerance, or came as near as rounding lets; 0: its
                                  iterations ran out */
+    int32_t reserved;
 } sslcv_probe_info;
 
 typedef struct sslcv_metrics {
@@ -187,7 +188,7 @@ SSLCV_API sslcv_status sslcv_probe_options_preset(sslcv_probe_options *options, 
  * Make a probe.
  *
  * @param context Not NULL.
- * @param options Not NULL. Fields that the kind does not read are ignored.
+ * @param options Not NULL. Fields that the kind does not read must stay as init has set them.
  * @param probe   Out: owned.
  * @return SSLCV_OK; SSLCV_ERR_UNSUPPORTED (LOGISTIC in a build without liblbfgs).
  * @threads Any.
@@ -290,7 +291,7 @@ SSLCV_API sslcv_status sslcv_probe_evaluate(sslcv_probe *probe, const sslcv_embe
  * @param name    For the metrics, e.g. "knn"; 1 .. 40 bytes; copied.
  * @param train   Copied with its branches, their handles kept alive; so is test.
  * @param test    Likewise.
- * @param epochs  After every so many, 1 .. 2^31 - 1.
+ * @param epochs  After every so many, >= 1.
  * @return SSLCV_OK; as sslcv_trainer_add_hook(). Training goes on bit for bit as without it. A failing evaluation
  *         stops the run with SSLCV_ERR_CANCELLED, and sslcv_last_error() says why.
  * @threads One thread at a time per trainer.
@@ -321,7 +322,7 @@ SSLCV_API sslcv_status sslcv_classifier_evaluate(const sslcv_embed_options *test
  * @param trainer Not NULL.
  * @param name    For the metrics, e.g. "val"; 1 .. 40 bytes; copied.
  * @param test    As in evaluate(); copied with its branches, their handles kept alive.
- * @param epochs  After every so many, 1 .. 2^31 - 1.
+ * @param epochs  After every so many, >= 1.
  * @return As sslcv_probe_watch().
  * @threads One thread at a time per trainer.
  * @since   0.1
@@ -349,7 +350,7 @@ SSLCV_API sslcv_status sslcv_metrics_compute(sslcv_context *context, const sslcv
 typedef struct sslcv_figure_options {
     size_t   struct_size;
     int32_t  figure;  /* set by init */
-    int32_t  reserved;
+    int32_t  reserved; /* 0 */
     int64_t  k;       /* TOP_K: >= 1; default 1 */
     int64_t  draws;   /* of test sets, 0 .. 1000000; default 1000; 0: no interval */
     double   level;   /* of the interval, > 0 and < 1; default 0.95 */

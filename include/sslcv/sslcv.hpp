@@ -702,7 +702,7 @@ class augmenter : public handle<sslcv_augmenter, sslcv_augmenter_destroy> {
         detail::call(sslcv_augmenter_add_view, get(), source, &view);
         return view;
     }
-    void add(int64_t view, const sslcv_transform &step) { detail::call(sslcv_augmenter_add, get(), view, &step); }
+    void add(int64_t view, const sslcv_transform &step) { detail::call(sslcv_augmenter_add_transform, get(), view, &step); }
     /** A transform of the host; flags: 0 or SSLCV_CALLBACK_ANY_THREAD. */
     void add(int64_t view, transform_function function, transform step = transform(SSLCV_TRANSFORM_CUSTOM),
              int32_t flags = 0)
@@ -794,21 +794,30 @@ class dataset : public handle<sslcv_dataset, sslcv_dataset_destroy> {
                             [&] { return dataset(owner, options); });
     }
 
-    /** (C, H, W) or (N, C, H, W), copied; labels: one for each, or none. */
-    void add(const tensor &images, span<const int64_t> labels = {})
+    /** (C, H, W) or (N, C, H, W), copied; labels: one for each, or none. Gives the index of the first. */
+    int64_t add(const tensor &images, span<const int64_t> labels = {})
     {
-        detail::call(sslcv_dataset_add_image, get(), &images,
-                     detail::as_many(labels, images.ndim == 4 ? images.shape[0] : 1));
+        int64_t index = 0;
+
+        detail::call(sslcv_dataset_add_images, get(), &images,
+                     detail::as_many(labels, images.ndim == 4 ? images.shape[0] : 1), &index);
+        return index;
     }
-    /** An encoded image by path, read when needed. */
-    void add_file(const std::string &path, int64_t label = -1)
+    /** An encoded image by path, read when needed. Gives its index. */
+    int64_t add_file(const std::string &path, int64_t label = -1)
     {
-        detail::call(sslcv_dataset_add_file, get(), path.c_str(), nullptr, 0, label);
+        int64_t index = 0;
+
+        detail::call(sslcv_dataset_add_file, get(), path.c_str(), nullptr, 0, label, &index);
+        return index;
     }
-    /** An encoded image in memory, copied. */
-    void add_file(const void *bytes, int64_t size, int64_t label = -1)
+    /** An encoded image in memory, copied. Gives its index. */
+    int64_t add_file(const void *bytes, int64_t size, int64_t label = -1)
     {
-        detail::call(sslcv_dataset_add_file, get(), nullptr, bytes, size, label);
+        int64_t index = 0;
+
+        detail::call(sslcv_dataset_add_file, get(), nullptr, bytes, size, label, &index);
+        return index;
     }
     sslcv_dataset_info get_info() const { return detail::ask<sslcv_dataset_info>(sslcv_dataset_get_info, get()); }
     int64_t size() const { return get_info().count; }
@@ -896,7 +905,7 @@ using mlp_options = detail::defaults<sslcv_mlp_options, sslcv_mlp_options_init>;
 using patch_mlp_options = detail::defaults<sslcv_patch_mlp_options, sslcv_patch_mlp_options_init>;
 using prototypes_options = detail::defaults<sslcv_prototypes_options, sslcv_prototypes_options_init>;
 using pixelcnn_options = detail::defaults<sslcv_pixelcnn_options, sslcv_pixelcnn_options_init>;
-using context_v2_options = detail::defaults<sslcv_context_v2_options, sslcv_context_v2_options_init>;
+using cpc_v2_options = detail::defaults<sslcv_cpc_v2_options, sslcv_cpc_v2_options_init>;
 
 class tape : public handle<sslcv_tape, sslcv_tape_destroy> {
   public:
@@ -960,10 +969,12 @@ class backbone : public handle<sslcv_backbone, sslcv_backbone_destroy> {
     }
 };
 
-/** A head of the host: see sslcv_head_callbacks. Handles and tensors are lent for the call. */
+/** A head of the host: see sslcv_head_callbacks. Handles, tensors and the pass are lent for the call. */
 struct head_functions {
-    std::function<void(state &, const tensor &in, tensor &out, int32_t flags)> forward;
-    std::function<void(state &, const tensor &in, const tensor &out, const tensor &diff_out, tensor &diff_in)> backward;
+    std::function<void(state &, const tensor &in, tensor &out, const sslcv_pass &)> forward;
+    std::function<void(state &, const tensor &in, const tensor &out, const tensor &diff_out, tensor &diff_in,
+                       const sslcv_pass &)>
+        backward;
 };
 
 class head : public handle<sslcv_head, sslcv_head_destroy> {
@@ -977,8 +988,8 @@ class head : public handle<sslcv_head, sslcv_head_destroy> {
         : handle(detail::create<sslcv_head>(sslcv_head_create_prototypes, owner.get(), &options)) {}
     head(const context &owner, const sslcv_pixelcnn_options &options)
         : handle(detail::create<sslcv_head>(sslcv_head_create_pixelcnn, owner.get(), &options)) {}
-    head(const context &owner, const sslcv_context_v2_options &options)
-        : handle(detail::create<sslcv_head>(sslcv_head_create_context_v2, owner.get(), &options)) {}
+    head(const context &owner, const sslcv_cpc_v2_options &options)
+        : handle(detail::create<sslcv_head>(sslcv_head_create_cpc_v2, owner.get(), &options)) {}
     static head custom(const context &owner, int64_t in_dim, int64_t out_dim, head_functions functions,
                        int64_t out_patches = 0)
     {
@@ -986,20 +997,21 @@ class head : public handle<sslcv_head, sslcv_head_destroy> {
         table.in_dim = in_dim;
         table.out_dim = out_dim;
         table.out_patches = out_patches;
-        table.forward = [](void *user, sslcv_state *its, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags) {
+        table.forward = [](void *user, sslcv_state *its, const sslcv_tensor *in, sslcv_tensor *out,
+                           const sslcv_pass *how) {
             return detail::guarded(1, [&] {
                 detail::lent<state> lent(its);
                 tensor filled = *out;
-                detail::kept<head_functions>(user).forward(*lent, *in, filled, flags);
+                detail::kept<head_functions>(user).forward(*lent, *in, filled, *how);
                 return 0;
             });
         };
         table.backward = [](void *user, sslcv_state *its, const sslcv_tensor *in, const sslcv_tensor *out,
-                            const sslcv_tensor *diff_out, sslcv_tensor *diff_in) {
+                            const sslcv_tensor *diff_out, sslcv_tensor *diff_in, const sslcv_pass *how) {
             return detail::guarded(1, [&] {
                 detail::lent<state> lent(its);
                 tensor filled = *diff_in;
-                detail::kept<head_functions>(user).backward(*lent, *in, *out, *diff_out, filled);
+                detail::kept<head_functions>(user).backward(*lent, *in, *out, *diff_out, filled, *how);
                 return 0;
             });
         };
@@ -1281,7 +1293,7 @@ class trainer : public handle<sslcv_trainer, sslcv_trainer_destroy> {
     sslcv_progress step() { return detail::ask<sslcv_progress>(sslcv_trainer_step, get()); }
     /** patches, ids, labels: empty where not needed. */
     sslcv_progress step_views(span<const tensor> views, span<const int64_t> patches = {}, span<const int64_t> ids = {},
-                              span<const int64_t> labels = {})
+                              span<const int64_t> labels = {}, const tensor *targets = nullptr)
     {
         const std::vector<sslcv_tensor> plain(views.begin(), views.end());
         const int64_t *per_sample = detail::as_many(patches, views.count());
@@ -1290,8 +1302,14 @@ class trainer : public handle<sslcv_trainer, sslcv_trainer_destroy> {
             const int64_t p = per_sample && per_sample[i] > 0 ? per_sample[i] : 1;
             if (views[i].data) samples = views[i].shape[0] / p;
         }
-        return detail::ask<sslcv_progress>(sslcv_trainer_step_views, get(), plain.data(), views.count(), per_sample,
-                                           detail::as_many(ids, samples), detail::as_many(labels, samples));
+        detail::defaults<sslcv_view_batch, sslcv_view_batch_init> batch;
+        batch.views = plain.data();
+        batch.num_views = views.count();
+        batch.patches = per_sample;
+        batch.ids = detail::as_many(ids, samples);
+        batch.labels = detail::as_many(labels, samples);
+        batch.targets = targets;
+        return detail::ask<sslcv_progress>(sslcv_trainer_step_views, get(), &batch);
     }
     void run(int64_t max_steps = 0) { detail::call(sslcv_trainer_run, get(), max_steps); }
     void set_labels(span<const int64_t> labels)

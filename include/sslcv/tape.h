@@ -43,7 +43,9 @@ typedef struct sslcv_pass {
     size_t      struct_size;
     int32_t     flags;     /* sum of SSLCV_PASS_*; default TRAIN + GRADIENT; 0: evaluation */
     int32_t     bn_splits; /* batch norm over this many groups, group g = rows g, g + s, g + 2s ...; default 1 */
-    uint64_t    random;    /* what shuffling and dropout draw from: give each pass another number; default 0 */
+    uint64_t    random;    /* what shuffling and dropout draw from; equal numbers draw alike. 0 (default): in TRAIN
+                              passes the tape makes it of the number of those that it has run forward so far, so that
+                              the same calls draw the same and each pass another; a new tape begins anew */
     const char *stage;     /* backbones: stop after this stage; NULL (default): the last */
 } sslcv_pass;
 

@@ -134,6 +134,20 @@ typedef struct sslcv_progress {
     double  seconds_left;      /* estimate; 0 when unknown */
 } sslcv_progress;
 
+/** One batch that the host made: its views, and what losses take beside them. */
+typedef struct sslcv_view_batch {
+    size_t              struct_size;
+    const sslcv_tensor *views;     /* num_views arrays (N * P, C, H, W), f32, any strides, by view index, equal N, the
+                                      patches of a sample one behind the other. Those that no branch uses may have data
+                                      NULL */
+    int64_t             num_views; /* >= the highest view index used by a branch, plus 1 */
+    const int64_t      *patches;   /* num_views numbers P; NULL (default): 1 each */
+    const int64_t      *ids;       /* N sample indices; NULL (default) if no loss needs them */
+    const int64_t      *labels;    /* N labels, -1: none; NULL (default) if no loss needs them, or with targets */
+    const sslcv_tensor *targets;   /* (N, C) dense f32, soft targets instead of labels (mixup, several labels an image)
+                                      for losses that need either; NULL (default): none, and always with labels */
+} sslcv_view_batch;
+
 /**
  * Something of the host that happens during training. Called on the thread inside step() or run(). It may call anything
  * but what steps, composes or loads the same trainer (SSLCV_ERR_STATE).
@@ -145,9 +159,10 @@ typedef struct sslcv_hook {
     int32_t (*call)(void *user, sslcv_trainer *trainer, const sslcv_progress *progress);
     void    (*destroy)(void *user); /* when the trainer is gone; may be NULL. A user that owns a reference of the
                                        trainer would keep it for ever */
-    int32_t events;                 /* sum of SSLCV_EVENT_*; default STEP */
-    int32_t every;                  /* >= 1; default 1. EPOCH_BEGIN: before epochs 0, every ...; STEP and EPOCH_END:
+    int64_t every;                  /* >= 1; default 1. EPOCH_BEGIN: before epochs 0, every ...; STEP and EPOCH_END:
                                        after every so many; COLLAPSE: each time */
+    int32_t events;                 /* sum of SSLCV_EVENT_*; default STEP */
+    int32_t reserved;               /* 0 */
 } sslcv_hook;
 
 typedef struct sslcv_memory {
@@ -300,22 +315,29 @@ SSLCV_API sslcv_status sslcv_trainer_add_hook(sslcv_trainer *trainer, const sslc
 SSLCV_API sslcv_status sslcv_trainer_step(sslcv_trainer *trainer, sslcv_progress *progress);
 
 /**
+ * Set the defaults: no views, nothing beside them.
+ *
+ * @param batch       Out: not NULL.
+ * @param struct_size sizeof *batch as the caller knows it.
+ * @return SSLCV_OK.
+ * @threads Any.
+ * @since   0.1
+ */
+SSLCV_API sslcv_status sslcv_view_batch_init(sslcv_view_batch *batch, size_t struct_size);
+
+/**
  * One step on views that the host made. With a data set it stands for the batch whose turn it is.
  *
- * @param trainer   Not NULL.
- * @param views     num_views arrays (N * P, C, H, W), f32, any strides, by view index, equal N, the patches of a
- *                  sample one behind the other; borrowed for the call.
- * @param num_views >= the highest view index used by a branch, plus 1. Views that no branch uses may have data NULL.
- * @param patches   P of each view; NULL: 1.
- * @param ids       N sample indices; NULL if no loss needs them.
- * @param labels    N labels, -1: none; NULL if no loss needs them.
- * @param progress  As in step().
+ * @param trainer  Not NULL.
+ * @param batch    Not NULL; all that it leads to is borrowed for the call. targets go to each loss that needs labels,
+ *                 and must have its C and its range; micro-batches cut the views, losses see all N rows. NaN or
+ *                 infinity in targets is as one in the loss.
+ * @param progress As in step().
  * @return As step().
  * @threads As step().
  * @since   0.1
  */
-SSLCV_API sslcv_status sslcv_trainer_step_views(sslcv_trainer *trainer, const sslcv_tensor *views, int64_t num_views,
-                                                const int64_t *patches, const int64_t *ids, const int64_t *labels,
+SSLCV_API sslcv_status sslcv_trainer_step_views(sslcv_trainer *trainer, const sslcv_view_batch *batch,
                                                 sslcv_progress *progress);
 
 /**

@@ -26,6 +26,8 @@
 #define SSLCV_VERSION_MAJOR 0
 #define SSLCV_VERSION_MINOR 1
 #define SSLCV_VERSION_PATCH 0
+/* As sslcv_version() gives it. */
+#define SSLCV_VERSION (SSLCV_VERSION_MAJOR * 1000000 + SSLCV_VERSION_MINOR * 1000 + SSLCV_VERSION_PATCH)
 
 #ifdef __cplusplus
 extern "C" {

@@ -145,7 +145,7 @@ end:
     return status;
 }
 
-sslcv_status sslcv_augmenter_add(sslcv_augmenter *augmenter, int64_t index, const sslcv_transform *transform)
+sslcv_status sslcv_augmenter_add_transform(sslcv_augmenter *augmenter, int64_t index, const sslcv_transform *transform)
 {
     sslcv_transform t = {0};
     sslcv_status status;

@@ -175,7 +175,8 @@ static sslcv_status custom_apply(const sslcv_transform *t, sslcv__rng *rng, sslc
     SSLCV__TRY(sslcv__picture_next(picture, shape[0], shape[1], shape[2], &room));
     sslcv__tensor_set(&dst, SSLCV_F32, room, 3, shape);
     answer = t->callbacks->apply(t->callbacks->user, &src, &dst, sslcv__rng_u64(rng));
-    if (answer != 0) return sslcv__fail(SSLCV_ERR_CANCELLED, "a custom transform answered %d", answer);
+    if (answer > 0) return sslcv__fail(SSLCV_ERR_IO, "a custom transform answered %d: it can't use the image", answer);
+    if (answer < 0) return sslcv__fail(SSLCV_ERR_CANCELLED, "a custom transform answered %d", answer);
     sslcv__picture_take(picture, shape[0], shape[1], shape[2], room);
 end:
     return status;

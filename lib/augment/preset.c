@@ -307,7 +307,7 @@ static sslcv_status add_step(sslcv_augmenter *augmenter, int64_t view, enum step
     }
     t.with_previous = n->with_previous;
     set_special(&t, step);
-    return sslcv_augmenter_add(augmenter, view, &t);
+    return sslcv_augmenter_add_transform(augmenter, view, &t);
 }
 
 /* ---- presets ---- */

@@ -76,33 +76,35 @@ static sslcv_status check_options(const sslcv_context_options *o)
         return sslcv__invalid("context.log_level is %d; must be SSLCV_LOG_ERROR .. DEBUG", o->log_level);
     }
     if (o->reserved != 0) return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "context.reserved is not 0");
-    if (o->allocator) {
-        if (o->allocator->struct_size < sizeof(sslcv_allocator)) {
-            return sslcv__invalid("allocator.struct_size is %zu; must be at least %zu", o->allocator->struct_size,
-                                  sizeof(sslcv_allocator));
-        }
-        if (!o->allocator->allocate || !o->allocator->deallocate) {
-            return sslcv__invalid("allocator has a NULL function; must have both");
-        }
+    return SSLCV_OK;
+}
+
+static sslcv_status read_allocator(const sslcv_allocator *given, sslcv_allocator *allocator)
+{
+    const sslcv_status status =
+        sslcv__options_read("allocator", given, sizeof *allocator, allocator, sizeof *allocator);
+
+    if (status != SSLCV_OK) return status;
+    if (!allocator->allocate || !allocator->deallocate) {
+        return sslcv__invalid("allocator has a NULL function; must have both");
     }
     return SSLCV_OK;
 }
 
 sslcv_status sslcv_context_create(const sslcv_context_options *options, sslcv_context **out)
 {
-    static const sslcv_allocator libc = {sizeof libc, NULL, allocate_default, deallocate_default};
     sslcv_context_options o = defaults;
-    sslcv_allocator allocator;
+    sslcv_allocator allocator = {sizeof allocator, NULL, allocate_default, deallocate_default, NULL};
     sslcv_context *context;
     sslcv_status status;
 
     if (!out) return sslcv__null("context");
     status = sslcv__options_read("context_options", options, sizeof o, &o, sizeof o);
     if (status == SSLCV_OK) status = check_options(&o);
+    if (status == SSLCV_OK) status = read_allocator(o.allocator, &allocator);
     if (status == SSLCV_OK) status = sslcv__backend_check();
     if (status != SSLCV_OK) return status;
 
-    allocator = o.allocator ? *o.allocator : libc;
     context = allocator.allocate(allocator.user, (sizeof *context + 63) / 64 * 64, 64);
     if (!context) {
         return sslcv__fail(SSLCV_ERR_OUT_OF_MEMORY, "out of memory: %zu bytes asked for", sizeof *context);
@@ -143,6 +145,7 @@ void sslcv__context_free(sslcv_context *context)
     sslcv__backend_close_tuning(context);
     if (context->free_backend) context->free_backend(atomic_load(&context->backend));
     allocator.deallocate(allocator.user, context, (sizeof *context + 63) / 64 * 64);
+    if (allocator.destroy) allocator.destroy(allocator.user);
     if (log_destroy) log_destroy(log_user);
 }
 

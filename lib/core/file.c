@@ -94,6 +94,7 @@ static sslcv_status reserve_for_file(int fd, const char *path, buffer *bytes)
     struct stat info;
 
     if (fstat(fd, &info) != 0) return sslcv__io_error("read", path, errno);
+    if (S_ISFIFO(info.st_mode)) return sslcv__fail(SSLCV_ERR_IO, "cannot read %s: it is a pipe", path);
     if (!S_ISREG(info.st_mode) || info.st_size <= 0) return SSLCV_OK;
     bytes->capacity = info.st_size < bytes->limit ? (int64_t)info.st_size + 1 : bytes->limit;
     return sslcv__alloc(bytes->context, bytes->capacity, (void **)&bytes->data);
@@ -215,7 +216,7 @@ sslcv_status sslcv__file_read(sslcv_context *context, const char *path, int64_t 
     limit = max_bytes + 1; /* the byte that is too many */
     bytes.context = context;
     bytes.limit = limit + max_bytes / 1024 + 1024; /* what does not compress becomes a little longer */
-    fd = sslcv__open(path, O_RDONLY);
+    fd = sslcv__open(path, O_RDONLY | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0) return open_error(path, errno);
     SSLCV__TRY(reserve_for_file(fd, path, &bytes));
     SSLCV__TRY(read_all(fd, path, &bytes));

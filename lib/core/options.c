@@ -67,5 +67,6 @@ sslcv_status sslcv__struct_fill(const char *what, void *out, size_t minimum, con
     if (status != SSLCV_OK) return status;
     memcpy(&given, out, sizeof given);
     memcpy((char *)out + sizeof given, (const char *)full + sizeof given, (given < size ? given : size) - sizeof given);
+    if (given > size) memset((char *)out + size, 0, given - size);
     return SSLCV_OK;
 }

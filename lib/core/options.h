@@ -30,7 +30,7 @@ sslcv_status sslcv__options_init(const char *what, void *options, size_t struct_
  */
 sslcv_status sslcv__options_read(const char *what, const void *options, size_t minimum, void *copy, size_t size);
 
-/** Fill a caller's info struct, whose struct_size the caller has set, from a full one. */
+/** Fill a caller's info struct, whose struct_size the caller has set, from a full one; what lies beyond becomes 0. */
 sslcv_status sslcv__struct_fill(const char *what, void *out, size_t minimum, const void *full, size_t size);
 
 /** Check a caller's info struct before the work is done whose result will fill it. */

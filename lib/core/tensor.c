@@ -195,6 +195,18 @@ sslcv_status sslcv__tensor_check(const sslcv_tensor *tensor, const char *name)
     return check_reach(tensor, name);
 }
 
+sslcv_status sslcv__tensor_check_dense(const sslcv_tensor *tensor, const char *name)
+{
+    const sslcv_status status = sslcv__tensor_check(tensor, name);
+
+    if (status != SSLCV_OK) return status;
+    if (tensor->dtype != SSLCV_F32) {
+        return sslcv__invalid("%s.dtype is %s; must be f32", name, sslcv__dtype_name(tensor->dtype));
+    }
+    if (!sslcv__tensor_is_dense(tensor)) return sslcv__invalid("%s is not dense", name);
+    return SSLCV_OK;
+}
+
 sslcv_status sslcv__tensor_check_shape(const sslcv_tensor *tensor, const char *name, int32_t ndim, const int64_t *shape)
 {
     const sslcv_status status = sslcv__tensor_check(tensor, name);

@@ -17,6 +17,9 @@
  */
 sslcv_status sslcv__tensor_check(const sslcv_tensor *tensor, const char *name);
 
+/** Check, and it must be dense f32. */
+sslcv_status sslcv__tensor_check_dense(const sslcv_tensor *tensor, const char *name);
+
 /** Check, and ndim and each shape must be these; -1 in shape: any. */
 sslcv_status sslcv__tensor_check_shape(const sslcv_tensor *tensor, const char *name, int32_t ndim,
                                        const int64_t *shape);

@@ -9,7 +9,7 @@
 
 int32_t sslcv_version(void)
 {
-    return SSLCV_VERSION_MAJOR * 1000000 + SSLCV_VERSION_MINOR * 1000 + SSLCV_VERSION_PATCH;
+    return SSLCV_VERSION;
 }
 
 const char *sslcv_version_string(void)

@@ -104,15 +104,15 @@ static sslcv_status add_parts(sslcv_dataset *dataset, const cifar *set, const ch
     sslcv_status status = SSLCV_OK;
     int i;
 
-    for (i = 0; part != SSLCV_DATASET_TEST && i < 5 && set->train[i]; i++) {
+    for (i = 0; part != SSLCV_PART_TEST && i < 5 && set->train[i]; i++) {
         if (find(path, folder, inner, set->train[i])) SSLCV__TRY(add_part(dataset, set, path));
     }
-    if (part != SSLCV_DATASET_TRAIN && find(path, folder, inner, set->test)) {
+    if (part != SSLCV_PART_TRAIN && find(path, folder, inner, set->test)) {
         SSLCV__TRY(add_part(dataset, set, path));
     }
     if (records->num_parts == 0) {
         return sslcv__fail(SSLCV_ERR_NOT_FOUND, "%s has no %s in it, nor has %s/%s", folder,
-                           part == SSLCV_DATASET_TEST ? set->test : set->train[0], folder, set->folder);
+                           part == SSLCV_PART_TEST ? set->test : set->train[0], folder, set->folder);
     }
 end:
     return status;

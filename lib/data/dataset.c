@@ -92,8 +92,8 @@ static sslcv_status check_options(const sslcv_dataset_options *o, const kind_inf
     sslcv_status status;
 
     SSLCV__TRY(check_unread(o, kind));
-    if (o->part < SSLCV_DATASET_ALL || o->part > SSLCV_DATASET_TEST) {
-        return sslcv__invalid("dataset.part is %d; must be SSLCV_DATASET_ALL, TRAIN or TEST", o->part);
+    if (o->part < SSLCV_PART_ALL || o->part > SSLCV_PART_TEST) {
+        return sslcv__invalid("dataset.part is %d; must be SSLCV_PART_ALL, TRAIN or TEST", o->part);
     }
     SSLCV__TRY(check_flag("label_folders", o->label_folders));
     SSLCV__TRY(check_flag("cache", o->cache));

@@ -25,9 +25,13 @@ static sslcv_status load(sslcv_dataset *dataset, int64_t index, sslcv__pixels *p
 
     pixels->image = none;
     result = h->table.load(h->table.user, index, &pixels->image);
-    if (result != 0) {
+    if (result > 0) {
         return sslcv__fail(SSLCV_ERR_IO, "sample %lld is unreadable: the load callback returned %d", (long long)index,
                            (int)result);
+    }
+    if (result < 0) {
+        return sslcv__fail(SSLCV_ERR_CANCELLED, "the load callback returned %d at sample %lld", (int)result,
+                           (long long)index);
     }
     snprintf(image, sizeof image, "image of the load callback, sample %lld,", (long long)index);
     status = sslcv__dataset_check_image(dataset, &pixels->image, image);

@@ -83,15 +83,18 @@ static sslcv_status copy_images(sslcv_dataset *dataset, const sslcv_tensor *imag
 }
 
 static sslcv_status append_images(sslcv_dataset *dataset, const sslcv_tensor *image, int64_t count,
-                                  const int64_t *labels)
+                                  const int64_t *labels, int64_t *index)
 {
     const int64_t first = sslcv__dataset_count(dataset);
     sslcv_tensor *copies = NULL;
     sslcv_status status;
-    int64_t i;
+    int64_t all, i;
 
+    if (!sslcv__add(first, count, &all)) {
+        return sslcv__fail(SSLCV_ERR_LIMIT, "a list cannot have %lld more samples", (long long)count);
+    }
     for (i = 0; labels && i < count; i++) SSLCV__TRY(sslcv__dataset_check_label(dataset, labels[i], first + i));
-    SSLCV__TRY(sslcv__files_reserve(dataset, first + count));
+    SSLCV__TRY(sslcv__files_reserve(dataset, all));
     SSLCV__TRY(copy_images(dataset, image, count, &copies));
     for (i = 0; i < count; i++) {
         sslcv__entry *entry = sslcv__files_entry(dataset, first + i);
@@ -101,11 +104,13 @@ static sslcv_status append_images(sslcv_dataset *dataset, const sslcv_tensor *im
         atomic_store(&entry->pixels, &copies[i]);
     }
     publish(dataset, count, image->shape + (image->ndim == 4));
+    if (index) *index = first;
 end:
     return status;
 }
 
-sslcv_status sslcv_dataset_add_image(sslcv_dataset *dataset, const sslcv_tensor *image, const int64_t *labels)
+sslcv_status sslcv_dataset_add_images(sslcv_dataset *dataset, const sslcv_tensor *image, const int64_t *labels,
+                                      int64_t *index)
 {
     sslcv_status status;
     int64_t count;
@@ -115,10 +120,13 @@ sslcv_status sslcv_dataset_add_image(sslcv_dataset *dataset, const sslcv_tensor 
     SSLCV__TRY(check_list(dataset));
     SSLCV__TRY(sslcv__dataset_check_image(dataset, image, "image"));
     count = image->ndim == 4 ? image->shape[0] : 1;
-    if (count == 0) return SSLCV_OK;
+    if (count == 0) {
+        if (index) *index = sslcv__dataset_count(dataset);
+        return SSLCV_OK;
+    }
 
     pthread_mutex_lock(&dataset->lock);
-    status = append_images(dataset, image, count, labels);
+    status = append_images(dataset, image, count, labels, index);
     pthread_mutex_unlock(&dataset->lock);
 end:
     return status;
@@ -127,7 +135,7 @@ end:
 /* ---- files ---- */
 
 static sslcv_status append_file(sslcv_dataset *dataset, const char *path, const void *bytes, int64_t size,
-                                int64_t label)
+                                int64_t label, int64_t *added)
 {
     const int64_t shape[3] = {sslcv__files_channels(dataset), 0, 0};
     const int64_t index = sslcv__dataset_count(dataset);
@@ -151,12 +159,13 @@ static sslcv_status append_file(sslcv_dataset *dataset, const char *path, const 
     entry->label = label;
     entry->encoded = 1;
     publish(dataset, 1, shape);
+    if (added) *added = index;
 end:
     return status;
 }
 
 sslcv_status sslcv_dataset_add_file(sslcv_dataset *dataset, const char *path, const void *bytes, int64_t size,
-                                    int64_t label)
+                                    int64_t label, int64_t *index)
 {
     sslcv_status status;
 
@@ -173,7 +182,7 @@ sslcv_status sslcv_dataset_add_file(sslcv_dataset *dataset, const char *path, co
     }
 
     pthread_mutex_lock(&dataset->lock);
-    status = append_file(dataset, path, bytes, size, label);
+    status = append_file(dataset, path, bytes, size, label, index);
     pthread_mutex_unlock(&dataset->lock);
 end:
     return status;

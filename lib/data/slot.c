@@ -150,6 +150,8 @@ static sslcv_status make_views(sslcv__slot *slot, const sslcv__maker *maker, int
                                int *is_bad)
 {
     sslcv__pixels pixels;
+    /* A sample that comes once more in an epoch comes with other views; the sum may go round. */
+    const int64_t epoch = (int64_t)((uint64_t)slot->epoch + ((uint64_t)slot->repeats[position] << 32));
     sslcv_status status = sslcv__dataset_load(maker->dataset, sample, &pixels);
     int64_t i;
 
@@ -163,12 +165,10 @@ static sslcv_status make_views(sslcv__slot *slot, const sslcv__maker *maker, int
     for (i = 0; i < slot->num_views; i++) {
         maker->outs[i] = slot->data + slot->views[i].offset + position * slot->views[i].floats;
     }
-    /* A sample that comes once more in an epoch comes with other views. */
-    status = sslcv__augmenter_run(maker->augmenter, maker->scratch, &pixels.image, maker->seed,
-                                  slot->epoch + ((int64_t)slot->repeats[position] << 32), sample, slot->view_indices,
-                                  slot->num_views, maker->outs);
+    status = sslcv__augmenter_run(maker->augmenter, maker->scratch, &pixels.image, maker->seed, epoch, sample,
+                                  slot->view_indices, slot->num_views, maker->outs);
     /* A custom transform has refused the image, or a value is not finite. */
-    *is_bad = status == SSLCV_ERR_CANCELLED || status == SSLCV_ERR_NUMERIC;
+    *is_bad = status == SSLCV_ERR_IO || status == SSLCV_ERR_NUMERIC;
 end:
     sslcv__dataset_unload(maker->dataset, &pixels);
     return status;

@@ -41,7 +41,7 @@ static const char *base_name(const char *name)
 
 static int is_name(const char *name, const char *line, int64_t length)
 {
-    return strncmp(name, line, (size_t)length) == 0 && name[length] == 0;
+    return strlen(name) == (size_t)length && memcmp(name, line, (size_t)length) == 0; /* a line may have zeros in it */
 }
 
 /** The first entry of a sorted table that is not before the line. */

@@ -13,7 +13,7 @@
 #include "core/memory.h"
 #include "core/openmp.h"
 
-enum { KEY_SIZE = 224, NAME_SIZE = 24, REPEATS = 3, MAX_FILE = 16 << 20 };
+enum { KEY_SIZE = 224, NAME_SIZE = 24, REPEATS = 3, MAX_FILE = 1 << 20 };
 
 typedef struct finding {
     char key[KEY_SIZE];

@@ -67,9 +67,10 @@ sslcv_status sslcv__embed_read_branch(const sslcv_branch *given, sslcv_context *
     if (branch->source != SSLCV_SOURCE_VIEWS) {
         return sslcv__invalid("branch.source is %lld; must be SSLCV_SOURCE_VIEWS to embed", (long long)branch->source);
     }
-    if (branch->flags != 0 && branch->flags != SSLCV_PASS_MAP) {
-        return sslcv__invalid("branch.flags is %d; must be 0 or SSLCV_PASS_MAP to embed", branch->flags);
+    if (branch->flags & ~(SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT | SSLCV_PASS_SHUFFLE | SSLCV_PASS_MAP)) {
+        return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "branch.flags is %d; this version knows no such flag", branch->flags);
     }
+    branch->flags &= SSLCV_PASS_MAP; /* evaluation, whatever a trainer does with the same branch */
     if (branch->momentum != 0) {
         return sslcv__invalid("branch.momentum is %d; must be 0 to embed, with the copy itself as backbone",
                               branch->momentum);

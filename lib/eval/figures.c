@@ -62,7 +62,7 @@ static sslcv_status check_options(const sslcv_figure_options *o)
     const sslcv_status status = check_figure(o->figure);
 
     if (status != SSLCV_OK) return status;
-    if (o->reserved != 0) return sslcv__invalid("figure.reserved is %d; must be 0", o->reserved);
+    if (o->reserved != 0) return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "figure.reserved is %d; must be 0", o->reserved);
     if (o->k < 1) return sslcv__invalid("figure.k is %lld; must be >= 1", (long long)o->k);
     if (o->draws < 0 || o->draws > MAX_DRAWS) {
         return sslcv__invalid("figure.draws is %lld; must be 0 .. %d", (long long)o->draws, MAX_DRAWS);

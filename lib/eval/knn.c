@@ -36,9 +36,9 @@ sslcv_status sslcv__knn_fit(const sslcv_probe *probe, const sslcv__features *fea
     int64_t i;
     sslcv_status status;
 
-    if (count < probe->options.neighbours) {
-        return sslcv__fail(SSLCV_ERR_LIMIT, "probe.neighbours is %lld; there are only %lld labelled rows",
-                           (long long)probe->options.neighbours, (long long)count);
+    if (count < probe->options.neighbors) {
+        return sslcv__fail(SSLCV_ERR_LIMIT, "probe.neighbors is %lld; there are only %lld labelled rows",
+                           (long long)probe->options.neighbors, (long long)count);
     }
     SSLCV__TRY(sslcv__features_check(features, labels, 1));
     SSLCV__TRY(sslcv__alloc_array(context, count, sizeof *rows, (void **)&rows));
@@ -70,7 +70,7 @@ static void vote(void *user, int thread, int64_t query, const sslcv__neighbour *
     int64_t i;
 
     for (i = 0; i < fit->num_classes; i++) votes[i] = 0;
-    for (i = 0; i < e->probe->options.neighbours; i++) {
+    for (i = 0; i < e->probe->options.neighbors; i++) {
         votes[fit->labels[nearest[i].index]] +=
             exp((nearest[i].similarity - nearest[0].similarity) / e->probe->options.temperature);
     }
@@ -79,11 +79,10 @@ static void vote(void *user, int thread, int64_t query, const sslcv__neighbour *
 
 static sslcv_status check_excluded(const sslcv_probe *probe, const int64_t *exclude)
 {
-    if (exclude && probe->options.neighbours >= probe->fit.count) {
-        return sslcv__fail(SSLCV_ERR_LIMIT,
-                           "probe.neighbours is %lld; of %lld labelled rows only %lld are left beside each row itself",
-                           (long long)probe->options.neighbours, (long long)probe->fit.count,
-                           (long long)probe->fit.count - 1);
+    if (exclude && probe->options.neighbors >= probe->fit.count) {
+        return sslcv__fail(
+            SSLCV_ERR_LIMIT, "probe.neighbors is %lld; of %lld labelled rows only %lld are left beside each row itself",
+            (long long)probe->options.neighbors, (long long)probe->fit.count, (long long)probe->fit.count - 1);
     }
     return SSLCV_OK;
 }
@@ -94,7 +93,7 @@ sslcv_status sslcv__knn_score(const sslcv_probe *probe, const sslcv__features *f
     sslcv_context *context = probe->object.context;
     const sslcv__fit *fit = &probe->fit;
     election e = {probe, NULL, scores};
-    const sslcv__search search = {fit->rows, fit->count, fit->dim, probe->options.neighbours,
+    const sslcv__search search = {fit->rows, fit->count, fit->dim, probe->options.neighbors,
                                   features,  exclude,    vote,     &e};
     sslcv_status status;
 

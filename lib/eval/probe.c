@@ -17,31 +17,72 @@ static sslcv_status check_kind(int32_t kind)
     return SSLCV_OK;
 }
 
+static sslcv_probe_options defaults_of(int32_t kind)
+{
+    return (sslcv_probe_options){.struct_size = sizeof(sslcv_probe_options),
+                                 .kind = kind,
+                                 .neighbors = 200,
+                                 .temperature = 0.1,
+                                 .epochs = 100,
+                                 .batch_size = 256,
+                                 .momentum = 0.9,
+                                 .c_first = 1e6,
+                                 .c_last = 1e-5,
+                                 .c_count = 45,
+                                 .validation = 0.2,
+                                 .iterations = 100,
+                                 .tolerance = 1e-4};
+}
+
 sslcv_status sslcv_probe_options_init(sslcv_probe_options *options, size_t struct_size, int32_t kind)
 {
-    const sslcv_probe_options defaults = {.struct_size = sizeof defaults,
-                                          .kind = kind,
-                                          .neighbours = 200,
-                                          .temperature = 0.1,
-                                          .epochs = 100,
-                                          .batch_size = 256,
-                                          .momentum = 0.9,
-                                          .c_first = 1e6,
-                                          .c_last = 1e-5,
-                                          .c_count = 45,
-                                          .validation = 0.2,
-                                          .iterations = 100,
-                                          .tolerance = 1e-4};
+    const sslcv_probe_options defaults = defaults_of(kind);
     const sslcv_status status = check_kind(kind);
 
     if (status != SSLCV_OK) return status;
     return sslcv__options_init("probe_options", options, struct_size, sizeof defaults, &defaults, sizeof defaults);
 }
 
+/* A field that does nothing would mislead. */
+static sslcv_status check_unread(const sslcv_probe_options *o)
+{
+    const sslcv_probe_options initial = defaults_of(o->kind);
+    const char *field = NULL;
+
+    if (o->kind != SSLCV_PROBE_KNN) {
+        if (o->neighbors != initial.neighbors) field = "neighbors";
+        if (o->temperature != initial.temperature) field = "temperature";
+    } else {
+        if (o->standardize != initial.standardize) field = "standardize";
+        if (o->seed != initial.seed) field = "seed";
+    }
+    if (o->kind != SSLCV_PROBE_LINEAR) {
+        if (o->epochs != initial.epochs) field = "epochs";
+        if (o->batch_size != initial.batch_size) field = "batch_size";
+        if (o->learning_rate) field = "learning_rate";
+        if (o->weight_decay != initial.weight_decay) field = "weight_decay";
+        if (o->momentum != initial.momentum) field = "momentum";
+        if (o->first_spread != initial.first_spread) field = "first_spread";
+        if (o->larc != initial.larc) field = "larc";
+        if (o->nesterov != initial.nesterov) field = "nesterov";
+    }
+    if (o->kind != SSLCV_PROBE_LOGISTIC) {
+        if (o->c_first != initial.c_first) field = "c_first";
+        if (o->c_last != initial.c_last) field = "c_last";
+        if (o->c_count != initial.c_count) field = "c_count";
+        if (o->validation != initial.validation) field = "validation";
+        if (o->iterations != initial.iterations) field = "iterations";
+        if (o->tolerance != initial.tolerance) field = "tolerance";
+        if (o->figure != initial.figure) field = "figure";
+    }
+    if (!field) return SSLCV_OK;
+    return sslcv__invalid("probe.%s is set, but kind %d does not read it; leave it as init sets it", field, o->kind);
+}
+
 static sslcv_status check_knn(const sslcv_probe_options *o)
 {
-    if (o->neighbours < 1) {
-        return sslcv__invalid("probe.neighbours is %lld; must be >= 1", (long long)o->neighbours);
+    if (o->neighbors < 1) {
+        return sslcv__invalid("probe.neighbors is %lld; must be >= 1", (long long)o->neighbors);
     }
     if (!(o->temperature > 0) || !isfinite(o->temperature)) {
         return sslcv__invalid("probe.temperature is %g; must be > 0 and finite", o->temperature);
@@ -119,12 +160,15 @@ end:
 
 static sslcv_status check_options(const sslcv_probe_options *o)
 {
-    const sslcv_status status = check_kind(o->kind);
+    sslcv_status status;
 
-    if (status != SSLCV_OK) return status;
-    return o->kind == SSLCV_PROBE_KNN      ? check_knn(o)
-           : o->kind == SSLCV_PROBE_LINEAR ? check_linear(o)
-                                           : check_logistic(o);
+    SSLCV__TRY(check_kind(o->kind));
+    SSLCV__TRY(check_unread(o));
+    status = o->kind == SSLCV_PROBE_KNN      ? check_knn(o)
+             : o->kind == SSLCV_PROBE_LINEAR ? check_linear(o)
+                                             : check_logistic(o);
+end:
+    return status;
 }
 
 /* The caller's, or a cosine from 0.3 to 0. */
@@ -292,7 +336,7 @@ sslcv_status sslcv_probe_get_info(const sslcv_probe *probe, sslcv_probe_info *in
     full.objective = probe->fit.objective;
     full.validation = probe->fit.validation;
     full.iterations = probe->fit.iterations;
-    full.converged = probe->fit.converged;
+    full.converged = (int32_t)probe->fit.converged;
     SSLCV__TRY(sslcv__struct_fill("probe_info", info, sizeof full, &full, sizeof full));
 end:
     return status;

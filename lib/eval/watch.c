@@ -147,9 +147,7 @@ static sslcv_status check_arguments(const sslcv_trainer *trainer, const char *na
     if (name[0] == 0 || strlen(name) > NAME_BYTES) {
         return sslcv__invalid("name has %zu bytes; must have 1 .. %d", strlen(name), NAME_BYTES);
     }
-    if (epochs < 1 || epochs > INT32_MAX) {
-        return sslcv__invalid("epochs is %lld; must be 1 .. %d", (long long)epochs, INT32_MAX);
-    }
+    if (epochs < 1) return sslcv__invalid("epochs is %lld; must be >= 1", (long long)epochs);
 end:
     return status;
 }
@@ -176,7 +174,7 @@ static sslcv_status watch_trainer(sslcv_context *context, sslcv_probe *probe, ss
     hook.call = call_watch;
     hook.destroy = destroy_watch;
     hook.events = SSLCV_EVENT_EPOCH_END;
-    hook.every = (int32_t)epochs;
+    hook.every = epochs;
     SSLCV__TRY(sslcv_trainer_add_hook(trainer, &hook));
 end:
     if (status != SSLCV_OK) destroy_watch(w);

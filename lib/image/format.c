@@ -103,6 +103,8 @@ static int jpeg_codes_fit(const uint8_t *segment, int64_t length)
     return at == length;
 }
 
+enum { JPEG_MAX_SCANS = 128 }; /* each costs a walk over all blocks, however short it is; encoders make a dozen */
+
 static const char *jpeg_damage(const uint8_t *bytes, int64_t size)
 {
     int64_t at = 2, frames = 0, scans = 0, length;
@@ -117,6 +119,7 @@ static const char *jpeg_damage(const uint8_t *bytes, int64_t size)
         frames += jpeg_is_frame(marker);
         scans += marker == JPEG_SOS;
         if (frames > 1) return "it has two frame headers";
+        if (scans > JPEG_MAX_SCANS) return "it has too many scans";
         if (marker == JPEG_DHT && !jpeg_codes_fit(bytes + at, length)) return "it has a damaged Huffman table";
     }
     return scans == 0 ? "it has no picture data" : NULL;
@@ -141,6 +144,13 @@ static const char *png_header(const uint8_t *bytes, int64_t size, sslcv__image_h
     return NULL;
 }
 
+/* Those that decoders must know. At any other stb_image writes its name into an array that all threads share. */
+static int png_is_known(const uint8_t *type)
+{
+    return memcmp(type, "IHDR", 4) == 0 || memcmp(type, "PLTE", 4) == 0 || memcmp(type, "IDAT", 4) == 0 ||
+           memcmp(type, "IEND", 4) == 0;
+}
+
 static const char *png_damage(const uint8_t *bytes, int64_t size)
 {
     int64_t at = 8;
@@ -150,6 +160,7 @@ static const char *png_damage(const uint8_t *bytes, int64_t size)
         const uint8_t *type = bytes + at + 4;
 
         if (length > INT_MAX || length > size - at - 12) return cut_off;
+        if (!(type[0] & 32) && !png_is_known(type)) return "it has a chunk that is not known";
         if (!(type[0] & 32) && /* a capital: a chunk that decoders need */
             (int64_t)crc32(crc32(0, Z_NULL, 0), type, (uInt)(length + 4)) != big32(type + 4 + length)) {
             return "a checksum in it is wrong";

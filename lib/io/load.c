@@ -4,6 +4,7 @@
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/text.h"
 #include "io/safetensors.h"
 
 #include <stdio.h>
@@ -77,8 +78,10 @@ static void report_line(sslcv_load_report *report, int64_t *used, const char *wh
     const int fits = report->text && *used == report->text_needed && *used + bytes < report->text_size;
 
     if (fits) {
-        snprintf(report->text + *used, (size_t)(report->text_size - *used), "%s %s\n", what, name);
+        snprintf(report->text + *used, (size_t)(report->text_size - *used), "%s %s", what, name);
+        sslcv__text_clean(report->text + *used); /* of as many bytes as before: names are the file's */
         *used += bytes;
+        memcpy(report->text + *used - 1, "\n", 2);
     }
     report->text_needed += bytes;
 }

@@ -219,6 +219,7 @@ static sslcv_status parse_order(const char *name, cursor *c, sslcv__npy_array *a
 
 static sslcv_status parse_shape(const char *name, cursor *c, sslcv__npy_array *array)
 {
+    int64_t extent = 1; /* as if no axis were 0: one must not hide that the others are too long */
     int comma = 1;
 
     array->count = 1;
@@ -229,7 +230,7 @@ static sslcv_status parse_shape(const char *name, cursor *c, sslcv__npy_array *a
         if (!comma || !take_size(c, &size)) {
             return bad_header(name, "has a shape that is not of whole numbers 0 .. 2^63 - 1");
         }
-        if (!sslcv__multiply(array->count, size, &array->count)) {
+        if (!sslcv__multiply(array->count, size, &array->count) || !sslcv__multiply(extent, size ? size : 1, &extent)) {
             return bad_header(name, "has a shape too large to count");
         }
         if (array->ndim < SSLCV_MAX_DIMS) array->shape[array->ndim] = size;

@@ -92,11 +92,42 @@ json_t *sslcv__safetensors_header(const char *json, int64_t size, json_error_t *
     return header;
 }
 
+/*
+ * What the parser takes for a value, however short, comes from malloc() and is bounded here before it is called: each
+ * value has a bracket or comma in front.
+ */
+enum { VALUE_BYTES = 256, FREE_BYTES = 64 << 20 };
+
+static sslcv_status check_values(const sslcv__tensor_file *file, int64_t header_bytes)
+{
+    const int64_t most = (file->max_bytes > FREE_BYTES ? file->max_bytes : FREE_BYTES) / VALUE_BYTES;
+    const char *p = file->bytes + 8, *end = p + header_bytes;
+    int64_t values = 0;
+    int in_text = 0;
+
+    for (; p < end; p++) {
+        if (in_text) {
+            if (*p == '\\')
+                p++;
+            else if (*p == '"')
+                in_text = 0;
+            continue;
+        }
+        in_text = *p == '"';
+        values += *p == '{' || *p == '[' || *p == ',';
+    }
+    if (values <= most) return SSLCV_OK;
+    return sslcv__fail(SSLCV_ERR_LIMIT, "%s: its header has %lld values; at most %lld within a limit of %lld bytes",
+                       file->path, (long long)values, (long long)most, (long long)file->max_bytes);
+}
+
 static sslcv_status parse_header(sslcv__tensor_file *file, int64_t header_bytes)
 {
+    const sslcv_status status = check_values(file, header_bytes);
     json_error_t error;
     int out_of_memory;
 
+    if (status != SSLCV_OK) return status;
     file->header = sslcv__safetensors_header((const char *)file->bytes + 8, header_bytes, &error, &out_of_memory);
     if (file->header) return SSLCV_OK;
     if (out_of_memory) {
@@ -188,6 +219,7 @@ static sslcv_status read_shape(const sslcv__tensor_file *file, const json_t *sha
                                int64_t *count)
 {
     const size_t ndim = json_array_size(shape);
+    int64_t extent = 1; /* as if no axis were 0: one must not hide that the others are too long */
     size_t i;
 
     if (!json_is_array(shape)) return bad_entry(file, entry->name, "has no shape that is an array");
@@ -198,7 +230,7 @@ static sslcv_status read_shape(const sslcv__tensor_file *file, const json_t *sha
         if (!is_size(json_array_get(shape, i), &size)) {
             return bad_entry(file, entry->name, "has a shape that is not of whole numbers >= 0");
         }
-        if (!sslcv__multiply(*count, size, count))
+        if (!sslcv__multiply(*count, size, count) || !sslcv__multiply(extent, size ? size : 1, &extent))
             return bad_entry(file, entry->name, "has a shape too large to count");
         if (i < SSLCV_MAX_DIMS) entry->shape[i] = size;
     }

@@ -15,13 +15,15 @@
 /** The whole of a stream, which tells its length only by ending. */
 static sslcv_status read_stream(const sslcv_stream *stream, sslcv__tensor_file *file)
 {
+    const int64_t most = file->max_bytes < INT64_MAX ? file->max_bytes + 1 : INT64_MAX; /* one byte too many */
     int64_t capacity = 0;
 
     for (;;) {
         int64_t got;
 
         if (file->size == capacity) {
-            const int64_t next = capacity == 0 ? 1 << 16 : capacity > INT64_MAX / 2 ? INT64_MAX : 2 * capacity;
+            const int64_t wanted = capacity == 0 ? 1 << 16 : capacity > most / 2 ? most : 2 * capacity;
+            const int64_t next = wanted < most ? wanted : most;
             const sslcv_status status = sslcv__grow_array(file->context, file->size, next, 1, (void **)&file->bytes);
 
             if (status != SSLCV_OK) return status;

@@ -257,18 +257,6 @@ static sslcv_status read_shape(const sslcv_tensor *tensor, int64_t index, sslcv_
     return SSLCV_OK;
 }
 
-static sslcv_status check_dense(const sslcv_tensor *tensor, const char *name)
-{
-    const sslcv_status status = sslcv__tensor_check(tensor, name);
-
-    if (status != SSLCV_OK) return status;
-    if (tensor->dtype != SSLCV_F32) {
-        return sslcv__invalid("%s.dtype is %s; must be f32", name, sslcv__dtype_name(tensor->dtype));
-    }
-    if (!sslcv__tensor_is_dense(tensor)) return sslcv__invalid("%s is not dense", name);
-    return SSLCV_OK;
-}
-
 static sslcv_status read_diff(const sslcv_loss *loss, const sslcv_tensor *diff, const sslcv_tensor *input,
                               int64_t index, sslcv__loss_job *job)
 {
@@ -280,7 +268,7 @@ static sslcv_status read_diff(const sslcv_loss *loss, const sslcv_tensor *diff, 
     if (!(loss->kind->gradient_inputs >> index & 1)) {
         return sslcv__invalid("%s.data is not NULL; this input of %s gets no gradient", name, loss->kind->name);
     }
-    status = check_dense(diff, name);
+    status = sslcv__tensor_check_dense(diff, name);
     if (status == SSLCV_OK) status = sslcv__tensor_check_shape(diff, name, input->ndim, input->shape);
     if (status != SSLCV_OK) return status;
     job->inputs[index].diff = diff->data;
@@ -298,7 +286,7 @@ static sslcv_status read_inputs(const sslcv_loss *loss, const sslcv_loss_call *c
         sslcv_status status;
 
         snprintf(name, sizeof name, "inputs[%lld]", (long long)i);
-        status = check_dense(tensor, name);
+        status = sslcv__tensor_check_dense(tensor, name);
         if (status == SSLCV_OK) status = read_shape(tensor, i, &job->inputs[i]);
         if (status != SSLCV_OK) return status;
         if (job->inputs[i].samples != job->inputs[0].samples) {
@@ -345,7 +333,7 @@ static sslcv_status read_labels(const sslcv_loss *loss, const sslcv_loss_call *c
         if (!call->labels) return sslcv__invalid("call.labels and targets are NULL; %s needs one", kind->name);
         return SSLCV_OK;
     }
-    status = check_dense(call->targets, "call.targets");
+    status = sslcv__tensor_check_dense(call->targets, "call.targets");
     if (status == SSLCV_OK) status = sslcv__tensor_check_shape(call->targets, "call.targets", 2, shape);
     if (status != SSLCV_OK) return status;
     job->targets = call->targets->data;

@@ -85,7 +85,7 @@ end:
 
 static sslcv_status add_transform(sslcv__recipe *recipe, int64_t view, const sslcv_transform *transform)
 {
-    return sslcv_augmenter_add(recipe->augmenter, view, transform);
+    return sslcv_augmenter_add_transform(recipe->augmenter, view, transform);
 }
 
 /* The first view: one crop, flipped, in the colour space. */

@@ -215,10 +215,10 @@ end:
 
 static sslcv_status make_residual(sslcv__recipe *recipe, const grid *g, int64_t layers, int64_t hidden_dim)
 {
-    sslcv_context_v2_options o;
+    sslcv_cpc_v2_options o;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv_context_v2_options_init(&o, sizeof o));
+    SSLCV__TRY(sslcv_cpc_v2_options_init(&o, sizeof o));
     SSLCV__TRY(read_directions(recipe, &o.directions));
     o.in_dim = recipe->feature_dim;
     o.hidden_dim = hidden_dim;
@@ -226,7 +226,7 @@ static sslcv_status make_residual(sslcv__recipe *recipe, const grid *g, int64_t 
     o.columns = g->columns;
     o.num_blocks = (int32_t)layers;
     o.seed = sslcv__recipe_seed(recipe->options, SSLCV__SEED_HEAD);
-    SSLCV__TRY(sslcv_head_create_context_v2(recipe->context, &o, &recipe->heads[0]));
+    SSLCV__TRY(sslcv_head_create_cpc_v2(recipe->context, &o, &recipe->heads[0]));
 end:
     return status;
 }

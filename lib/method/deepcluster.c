@@ -54,26 +54,29 @@ static int64_t count_of(const sslcv_tensor *t)
 }
 
 /* (V, N, P, D) to (V, N, 1, P D): the same numbers in the same order. */
-static int32_t flatten_forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags)
+static int32_t flatten_forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out,
+                               const sslcv_pass *pass)
 {
     (void)user;
     (void)state;
-    (void)flags;
+    (void)pass;
     memcpy(out->data, in->data, (size_t)count_of(in) * sizeof(float));
     return 0;
 }
 
 static int32_t flatten_backward(void *user, sslcv_state *state, const sslcv_tensor *in, const sslcv_tensor *out,
-                                const sslcv_tensor *diff_out, sslcv_tensor *diff_in)
+                                const sslcv_tensor *diff_out, sslcv_tensor *diff_in, const sslcv_pass *pass)
 {
     (void)user;
     (void)state;
     (void)out;
+    (void)pass;
     memcpy(diff_in->data, diff_out->data, (size_t)count_of(in) * sizeof(float));
     return 0;
 }
 
-static int32_t relu_forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags)
+static int32_t relu_forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out,
+                            const sslcv_pass *pass)
 {
     const float *x = in->data;
     float *y = out->data;
@@ -82,13 +85,13 @@ static int32_t relu_forward(void *user, sslcv_state *state, const sslcv_tensor *
 
     (void)user;
     (void)state;
-    (void)flags;
+    (void)pass;
     for (i = 0; i < count; i++) y[i] = x[i] > 0.0f ? x[i] : 0.0f;
     return 0;
 }
 
 static int32_t relu_backward(void *user, sslcv_state *state, const sslcv_tensor *in, const sslcv_tensor *out,
-                             const sslcv_tensor *diff_out, sslcv_tensor *diff_in)
+                             const sslcv_tensor *diff_out, sslcv_tensor *diff_in, const sslcv_pass *pass)
 {
     const float *x = in->data, *dy = diff_out->data;
     float *dx = diff_in->data;
@@ -98,6 +101,7 @@ static int32_t relu_backward(void *user, sslcv_state *state, const sslcv_tensor 
     (void)user;
     (void)state;
     (void)out;
+    (void)pass;
     for (i = 0; i < count; i++) dx[i] = x[i] > 0.0f ? dy[i] : 0.0f;
     return 0;
 }
@@ -179,7 +183,7 @@ static sslcv_status add_sobel(sslcv__recipe *recipe)
     sslcv_status status;
 
     SSLCV__TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_SOBEL));
-    for (view = 0; view < NUM_VIEWS; view++) SSLCV__TRY(sslcv_augmenter_add(recipe->augmenter, view, &t));
+    for (view = 0; view < NUM_VIEWS; view++) SSLCV__TRY(sslcv_augmenter_add_transform(recipe->augmenter, view, &t));
 end:
     return status;
 }

@@ -93,6 +93,7 @@ sslcv_status sslcv__alexnet_build(sslcv_backbone *backbone)
     sslcv_status status;
 
     SSLCV__TRY(sslcv__net_init(net, backbone->object.context, 0, o->channels));
+    net->variables.most = backbone->most_bytes;
     net->norm_epsilon = o->norm_epsilon;
     net->norm_momentum = o->norm_momentum;
     for (i = 0; i < NUM_CONVOLUTIONS && i < backbone->num_stages; i++) {

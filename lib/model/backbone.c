@@ -139,6 +139,12 @@ static int64_t default_stem_channels(const sslcv_backbone_options *o)
 
 sslcv_status sslcv_backbone_create(sslcv_context *context, const sslcv_backbone_options *options, sslcv_backbone **out)
 {
+    return sslcv__backbone_create(context, options, 0, out);
+}
+
+sslcv_status sslcv__backbone_create(sslcv_context *context, const sslcv_backbone_options *options, int64_t most_bytes,
+                                    sslcv_backbone **out)
+{
     sslcv_backbone_options o = defaults;
     sslcv_backbone *backbone;
     sslcv_status status = sslcv__check(context, SSLCV__CONTEXT, "context");
@@ -157,6 +163,7 @@ sslcv_status sslcv_backbone_create(sslcv_context *context, const sslcv_backbone_
     if (o.image_size == 0) o.image_size = 224;
     if (o.num_stages == all_stages(o.architecture)) o.num_stages = 0;
     backbone->options = o;
+    backbone->most_bytes = most_bytes;
     backbone->num_stages = o.num_stages ? o.num_stages : all_stages(o.architecture);
     status = sslcv__is_alexnet(o.architecture) ? sslcv__alexnet_build(backbone) : sslcv__resnet_build(backbone);
     if (status == SSLCV_OK) {
@@ -240,6 +247,13 @@ sslcv_status sslcv_backbone_get_info(const sslcv_backbone *backbone, sslcv_backb
     full.num_parameters = sslcv__net_num_parameters(&backbone->net);
     full.num_stages = backbone->num_stages;
     full.frozen_stages = backbone->net.frozen_stages;
+    full.architecture = backbone->options.architecture;
+    full.stem = backbone->options.stem;
+    full.norm = backbone->options.norm;
+    full.preactivation = backbone->options.preactivation;
+    full.width = backbone->options.width;
+    full.stem_channels = backbone->options.stem_channels;
+    full.image_size = sslcv__is_alexnet(backbone->options.architecture) ? backbone->options.image_size : 0;
     return sslcv__struct_fill("backbone_info", info, sizeof full, &full, sizeof full);
 }
 

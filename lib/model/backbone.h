@@ -18,7 +18,12 @@ struct sslcv_backbone {
     int32_t fixed; /* 1: a trainer that uses it has begun; freezing is refused */
     int32_t stage_ends[SSLCV__MAX_STAGES];
     int32_t reserved;
+    int64_t most_bytes; /* of values while it is built; 0: any */
 };
+
+/** sslcv_backbone_create() that ends with SSLCV_ERR_LIMIT where values would take more; 0: any. */
+sslcv_status sslcv__backbone_create(sslcv_context *context, const sslcv_backbone_options *options, int64_t most_bytes,
+                                    sslcv_backbone **out);
 
 /** Build the graph of a ResNet and draw its weights; options have been checked, num_stages is set. */
 sslcv_status sslcv__resnet_build(sslcv_backbone *backbone);

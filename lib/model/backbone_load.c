@@ -232,6 +232,7 @@ static int64_t read_memory(void *user, void *buffer, int64_t size)
 
 static sslcv_status read_all(sslcv_context *context, const sslcv_load_options *options, memory *m)
 {
+    const int64_t most = options->max_bytes < INT64_MAX ? options->max_bytes + 1 : INT64_MAX; /* one byte too many */
     sslcv_stream stream = {0};
     int64_t count = 1;
     sslcv_status status = SSLCV_OK;
@@ -241,7 +242,9 @@ static sslcv_status read_all(sslcv_context *context, const sslcv_load_options *o
     if (!stream.read) return sslcv__null("stream.read");
     while (count > 0) {
         if (m->size == m->capacity) {
-            const int64_t capacity = m->capacity ? 2 * m->capacity : 1 << 20;
+            const int64_t wanted = m->capacity == 0 ? 1 << 20 : m->capacity > most / 2 ? most : 2 * m->capacity;
+            const int64_t capacity = wanted < most ? wanted : most;
+
             SSLCV__TRY(sslcv__grow_array(context, m->size, capacity, 1, (void **)&m->data));
             m->capacity = capacity;
         }
@@ -257,11 +260,23 @@ end:
     return status;
 }
 
+/* A few names and shapes must not make a network that is far larger than all that the file has; what may lack is little. */
+static int64_t most_bytes(const sslcv__network *n, const sslcv_load_options *options)
+{
+    int64_t elements = options->max_bytes, most, i;
+
+    if (!options->partial) {
+        for (i = 0, elements = 0; i < n->file->count; i++)
+            elements += n->file->items[i].variable->count; /* in memory */
+    }
+    return sslcv__multiply(elements, 8, &most) && sslcv__add(most, 1 << 20, &most) ? most : INT64_MAX;
+}
+
 /* Options that no backbone can have are the file's fault, not the caller's. */
 static sslcv_status create(const sslcv__network *n, sslcv_context *context, const sslcv_backbone_options *options,
-                           sslcv_backbone **backbone)
+                           int64_t most, sslcv_backbone **backbone)
 {
-    const sslcv_status status = sslcv_backbone_create(context, options, backbone);
+    const sslcv_status status = sslcv__backbone_create(context, options, most, backbone);
     char text[256];
 
     if (status != SSLCV_ERR_INVALID_ARGUMENT) return status;
@@ -298,7 +313,7 @@ sslcv_status sslcv_backbone_load(sslcv_context *context, const char *path, const
     SSLCV__TRY(sslcv__network_locate(&n, o.prefix, &known));
     SSLCV__TRY(read_options(&n, &net));
     m.position = 0;
-    SSLCV__TRY(create(&n, context, &net, &backbone));
+    SSLCV__TRY(create(&n, context, &net, most_bytes(&n, &o), &backbone));
     SSLCV__TRY(sslcv_backbone_get_state(backbone, &state));
     SSLCV__TRY(sslcv__network_check_body(&n, state));
     if (!known) o.prefix = n.prefix;

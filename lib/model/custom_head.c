@@ -146,7 +146,7 @@ static sslcv_status check_array(const sslcv_tensor *tensor, const char *what)
     return sslcv__fail(SSLCV_ERR_NUMERIC, "a custom head left NaN or infinity in %s", what);
 }
 
-static sslcv_status forward(void *self, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags)
+static sslcv_status forward(void *self, const sslcv_tensor *in, sslcv_tensor *out, const sslcv_pass *pass)
 {
     const sslcv_head *head = self;
     const sslcv_head_callbacks *host = &head->custom->host->callbacks;
@@ -158,7 +158,7 @@ static sslcv_status forward(void *self, const sslcv_tensor *in, sslcv_tensor *ou
     SSLCV__TRY(sslcv__state_follow(head->custom->state));
     clear(out);
     sslcv__callback_begin(&callback);
-    answer = host->forward(host->user, head->custom->state, in, out, flags);
+    answer = host->forward(host->user, head->custom->state, in, out, pass);
     SSLCV__TRY(sslcv__callback_answer(&callback, "forward of a custom head", answer));
     status = check_array(&given, "its output");
 end:
@@ -166,7 +166,7 @@ end:
 }
 
 static sslcv_status backward(void *self, const sslcv_tensor *in, const sslcv_tensor *out, const sslcv_tensor *diff_out,
-                             sslcv_tensor *diff_in)
+                             sslcv_tensor *diff_in, const sslcv_pass *pass)
 {
     sslcv_head *head = self;
     const sslcv_head_callbacks *host = &head->custom->host->callbacks;
@@ -180,7 +180,7 @@ static sslcv_status backward(void *self, const sslcv_tensor *in, const sslcv_ten
     SSLCV__TRY(keep_gradients(head));
     clear(diff_in);
     sslcv__callback_begin(&callback);
-    answer = host->backward(host->user, head->custom->state, in, out, diff_out, diff_in);
+    answer = host->backward(host->user, head->custom->state, in, out, diff_out, diff_in, pass);
     status = sslcv__callback_answer(&callback, "backward of a custom head", answer);
     if (status == SSLCV_OK) status = check_array(&given, "diff_in");
     if (status == SSLCV_OK) status = check_gradients(head);

@@ -2,7 +2,7 @@
  * The head inside. head.c has what all share; a kind is a file of its own that reads its options and builds a graph
  * over rows:
  *
- *     mlp.c   patch_mlp.c   prototypes.c   pixelcnn.c, context_v2.c (with context_net.c)   custom_head.c
+ *     mlp.c   patch_mlp.c   prototypes.c   pixelcnn.c, cpc_v2.c (with context_net.c)   custom_head.c
  */
 #ifndef SSLCV__HEAD_H
 #define SSLCV__HEAD_H
@@ -19,7 +19,7 @@ typedef union sslcv__head_options {
     sslcv_patch_mlp_options patch_mlp;
     sslcv_prototypes_options prototypes;
     sslcv_pixelcnn_options pixelcnn;
-    sslcv_context_v2_options context_v2;
+    sslcv_cpc_v2_options cpc_v2;
     struct sslcv__head_host *host; /* borrowed while a head is made of it */
 } sslcv__head_options;
 

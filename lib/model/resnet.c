@@ -237,6 +237,7 @@ sslcv_status sslcv__resnet_build(sslcv_backbone *backbone)
     sslcv_status status;
 
     SSLCV__TRY(sslcv__net_init(b.net, backbone->object.context, 0, o->channels));
+    b.net->variables.most = backbone->most_bytes;
     b.net->norm_epsilon = o->norm_epsilon;
     b.net->norm_momentum = o->norm_momentum;
     SSLCV__TRY(build_stem(&b, &node));

@@ -10,6 +10,8 @@
 #ifndef SSLCV__NET_H
 #define SSLCV__NET_H
 
+#include <sslcv/tape.h>
+
 #include "nn/grid.h"
 #include "nn/variable.h"
 
@@ -39,13 +41,13 @@ typedef enum sslcv__node_kind {
     SSLCV__NODE_HOST         /* callbacks */
 } sslcv__node_kind;
 
-/** A layer of the host. Tensors are (V, N, P, D), theirs only for the call. */
+/** A layer of the host. Tensors are (V, N, P, D), theirs only for the call; so is pass, the effective one. */
 typedef struct sslcv__host_layer {
     void *self;
     int64_t patches; /* P of the result; 0: as at the input */
-    sslcv_status (*forward)(void *self, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags);
+    sslcv_status (*forward)(void *self, const sslcv_tensor *in, sslcv_tensor *out, const sslcv_pass *pass);
     sslcv_status (*backward)(void *self, const sslcv_tensor *in, const sslcv_tensor *out, const sslcv_tensor *diff_out,
-                             sslcv_tensor *diff_in);
+                             sslcv_tensor *diff_in, const sslcv_pass *pass);
 } sslcv__host_layer;
 
 typedef struct sslcv__node {

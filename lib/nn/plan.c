@@ -448,10 +448,11 @@ end:
     return status;
 }
 
-void sslcv__plan_set_pass(sslcv__plan *plan, int64_t views, uint64_t random)
+void sslcv__plan_set_pass(sslcv__plan *plan, int64_t views, const sslcv_pass *pass)
 {
     plan->views = views;
-    plan->random = random;
+    plan->pass = *pass;
+    plan->pass.stage = NULL; /* the caller's text, which may be gone at backward */
 }
 
 const float *sslcv__plan_input(const sslcv__plan *plan)

@@ -64,8 +64,8 @@ int64_t sslcv__plan_constant_bytes(const sslcv__plan *plan); /* folded weights, 
 /** Give the plan its memory, arena_bytes of it aligned to 64. Again when the tape's memory has moved. */
 sslcv_status sslcv__plan_place(sslcv__plan *plan, char *arena);
 
-/** What of a pass is not in the key: V of its rows (V, N, P, D), and what dropout draws from, forward and backward. */
-void sslcv__plan_set_pass(sslcv__plan *plan, int64_t views, uint64_t random);
+/** What of a pass is not in the key: V of its rows (V, N, P, D), and itself, which is copied and kept for backward. */
+void sslcv__plan_set_pass(sslcv__plan *plan, int64_t views, const sslcv_pass *pass);
 
 /**
  * Fill the input. The first axes of the tensor count rows: one of images, all but the last of rows.

@@ -131,7 +131,7 @@ struct sslcv__plan {
     uint64_t folded_version; /* of the variables, when folds were made; 0: not yet */
     char *constants;         /* memory of the folds */
     int64_t views;           /* V of the running pass */
-    uint64_t random;         /* its */
+    sslcv_pass pass;         /* it */
 };
 
 /** Buffers, steps and bindings; all are owned by the plan. */

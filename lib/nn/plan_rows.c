@@ -185,7 +185,7 @@ static void run_drop(const sslcv__plan *plan, const sslcv__step *step, const flo
     const uint64_t layer = (uint64_t)(step->node - plan->nodes);
 
     sslcv__rows_drop(from, step->count * step->node->channels, step->node->rate,
-                     sslcv__rng_derive(plan->random, layer, SSLCV__STREAM_DROPOUT), to);
+                     sslcv__rng_derive(plan->pass.random, layer, SSLCV__STREAM_DROPOUT), to);
 }
 
 /* y = x w' / |w|: the scores of unit vectors, without making them. */
@@ -247,8 +247,8 @@ static sslcv_status run_host(const sslcv__plan *plan, const sslcv__step *step, i
     sslcv_tensor x = host_tensor(plan, m[X], in_patches, in_dim), y = host_tensor(plan, m[Y], patches, dim);
     sslcv_tensor dx = host_tensor(plan, m[DX], in_patches, in_dim), dy = host_tensor(plan, m[DY], patches, dim);
 
-    if (back) return host->backward(host->self, &x, &y, &dy, &dx);
-    return host->forward(host->self, &x, &y, plan->key.flags & (SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT));
+    if (back) return host->backward(host->self, &x, &y, &dy, &dx, &plan->pass);
+    return host->forward(host->self, &x, &y, &plan->pass);
 }
 
 sslcv_status sslcv__plan_run_rows(const sslcv__plan *plan, const sslcv__step *step)

@@ -207,7 +207,7 @@ static void move_running(const sslcv__plan *plan, const sslcv__node *node, const
         running_mean[c] = (float)((1.0 - momentum) * running_mean[c] + momentum * m);
         running_variance[c] = (float)((1.0 - momentum) * running_variance[c] + momentum * v * n / (n - 1.0));
     }
-    ++*(int64_t *)node->batches->value;
+    if (*(int64_t *)node->batches->value < INT64_MAX) ++*(int64_t *)node->batches->value; /* files may say anything */
     sslcv__variable_changed(node->mean);
 }
 

@@ -6,6 +6,7 @@
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/rng.h"
 #include "core/tensor.h"
 #include "nn/kernels.h"
 
@@ -28,6 +29,13 @@ sslcv_status sslcv__pass_read(const sslcv_pass *pass, sslcv_pass *copy)
     if (copy->flags & ~known) return sslcv__invalid("pass.flags is %d; must be a sum of SSLCV_PASS_*", copy->flags);
     if (copy->bn_splits < 1) return sslcv__invalid("pass.bn_splits is %d; must be 1 or more", copy->bn_splits);
     return SSLCV_OK;
+}
+
+uint64_t sslcv__pass_random(uint64_t seed, uint64_t a, uint32_t b)
+{
+    const uint64_t random = sslcv__rng_derive(seed, a, b);
+
+    return random != 0 ? random : 1;
 }
 
 /* ---- life ---- */
@@ -242,25 +250,29 @@ sslcv_status sslcv__tape_forward(sslcv_tape *tape, sslcv__object *owner, const s
 {
     const int64_t count = sslcv__tensor_count(input), columns = input->shape[input->ndim - 1];
     int64_t rows_shape[4] = {columns ? count / columns : 0, columns, 1, 1}, axes[3];
+    const int train = (pass->flags & SSLCV_PASS_TRAIN) != 0;
+    sslcv_pass run = *pass;
     sslcv__plan *plan;
     sslcv__plan_key key;
     sslcv__compute frame;
     sslcv_status status = sslcv__compute_begin(tape->object.context, &frame);
 
     if (status != SSLCV_OK) return status;
+    if (train && run.random == 0) run.random = sslcv__pass_random(0, tape->passes, SSLCV__STREAM_PASSES);
     axes_of_rows(input, axes);
     rows_shape[2] = axes[2];
     init_key(tape, &key, net, net->rows ? rows_shape : input->shape, pass->flags, pass->bn_splits, last_node);
     SSLCV__TRY(find_plan(tape, owner, &key, &plan));
     tape->current = NULL; /* until the pass is through */
-    sslcv__plan_set_input(plan, input, pass->flags & SSLCV_PASS_SHUFFLE, pass->random);
+    sslcv__plan_set_input(plan, input, run.flags & SSLCV_PASS_SHUFFLE, run.random);
     if (!sslcv__all_finite(sslcv__plan_input(plan), count)) {
         status = sslcv__fail(SSLCV_ERR_NUMERIC, "%s has a value that is NaN or infinite", input_name);
         goto end;
     }
-    sslcv__plan_set_pass(plan, axes[0], pass->random);
+    sslcv__plan_set_pass(plan, axes[0], &run);
     SSLCV__TRY(sslcv__plan_forward(plan));
     tape->current = plan;
+    tape->passes += train;
     tape->has_gradient = (pass->flags & SSLCV_PASS_GRADIENT) != 0;
     tape->run_back = 0;
     set_output(tape, input, net->rows);

@@ -22,6 +22,7 @@ struct sslcv_tape {
     char *arena;
     int64_t arena_bytes;
     uint64_t uses;
+    uint64_t passes;      /* with TRAIN, that went through; what the next one draws from unless it says */
     int32_t has_gradient; /* the last pass keeps what backward needs */
     int32_t run_back;     /* and has been run back */
     int32_t recompute;    /* of its passes with gradient: sum of SSLCV__RECOMPUTE_*; trainers may add stages */
@@ -32,6 +33,9 @@ struct sslcv_tape {
 
 /** Read and check a caller's pass; NULL: defaults. */
 sslcv_status sslcv__pass_read(const sslcv_pass *pass, sslcv_pass *copy);
+
+/** As sslcv__rng_derive(), but never 0, which as the random of a pass would leave it to the tape. */
+uint64_t sslcv__pass_random(uint64_t seed, uint64_t a, uint32_t b);
 
 /**
  * One pass of a network. The output has the input's axes with another D and, where the network makes another P, that

@@ -50,6 +50,7 @@ static sslcv_status make_room(sslcv__variables *set)
 static sslcv_status set_shape(sslcv__variable *variable, int32_t ndim, const int64_t *shape)
 {
     const char *name = variable->name;
+    int64_t extent = 1; /* as if no axis were 0 */
     int32_t i;
 
     if (ndim < 0 || ndim > SSLCV_MAX_DIMS) {
@@ -60,6 +61,9 @@ static sslcv_status set_shape(sslcv__variable *variable, int32_t ndim, const int
         if (shape[i] < 0)
             return sslcv__invalid("%s has shape[%d] %lld; must be >= 0", name, (int)i, (long long)shape[i]);
         variable->shape[i] = shape[i];
+        if (!sslcv__multiply(extent, shape[i] ? shape[i] : 1, &extent)) {
+            return sslcv__invalid("%s has a shape of more than 2^63 - 1 bytes", name);
+        }
     }
     if (!sslcv__product(shape, ndim, &variable->count) ||
         !sslcv__multiply(variable->count, sslcv_dtype_size(variable->dtype), &variable->stored_bytes)) {
@@ -100,6 +104,7 @@ sslcv_status sslcv__variables_add(sslcv__variables *set, const char *name, int32
                                   const int64_t *shape, const sslcv__layout *layout, sslcv__variable **out)
 {
     sslcv__variable *variable = NULL;
+    int64_t bytes = 0;
     sslcv_status status;
 
     SSLCV__TRY(make_room(set));
@@ -108,8 +113,14 @@ sslcv_status sslcv__variables_add(sslcv__variables *set, const char *name, int32
     variable->dtype = dtype;
     variable->role = role;
     SSLCV__TRY(set_shape(variable, ndim, shape));
+    if (set->most > 0 && (!sslcv__add(set->bytes, variable->stored_bytes, &bytes) || bytes > set->most)) {
+        status =
+            sslcv__fail(SSLCV_ERR_LIMIT, "%s would make more than %lld bytes of tensors", name, (long long)set->most);
+        goto end;
+    }
     SSLCV__TRY(set_memory(set->context, variable, layout));
     set->items[set->count++] = variable;
+    set->bytes = bytes;
     if (out) *out = variable;
 end:
     if (status != SSLCV_OK) free_variable(set->context, variable);

@@ -36,6 +36,8 @@ typedef struct sslcv__variables {
     sslcv__variable **items;   /* their addresses never change */
     int32_t           closed;  /* 1: somebody counts on what there is; hosts may add no more */
     int32_t           reserved;
+    int64_t           bytes;   /* of all values added, where there is a most */
+    int64_t           most;    /* SSLCV_ERR_LIMIT beyond so many; 0: any */
 } sslcv__variables;
 
 void sslcv__variables_init(sslcv__variables *set, sslcv_context *context);

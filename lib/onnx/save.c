@@ -79,6 +79,9 @@ static sslcv_status read_branch(const sslcv_branch *given, sslcv_branch *branch)
     if (branch->source != SSLCV_SOURCE_VIEWS) {
         return sslcv__invalid("branch.source is %lld; must be SSLCV_SOURCE_VIEWS to export", (long long)branch->source);
     }
+    if (branch->flags & ~(SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT | SSLCV_PASS_SHUFFLE | SSLCV_PASS_MAP)) {
+        return sslcv__fail(SSLCV_ERR_UNSUPPORTED, "branch.flags is %d; this version knows no such flag", branch->flags);
+    }
     if (branch->momentum != 0) {
         return sslcv__invalid("branch.momentum is %d; must be 0 to export, with the copy itself as backbone",
                               branch->momentum);

@@ -177,7 +177,7 @@ static void plan_tensor(const sslcv_optimizer *optimizer, const step_plan *plan,
 
     *u = (sslcv__update){.momentum = (float)(group->momentum >= 0.0 ? group->momentum : o->momentum)};
     if (tensor->steps) {
-        plan_adam(o, *tensor->steps + 1, clip, decay, rate, u);
+        plan_adam(o, *tensor->steps < INT64_MAX ? *tensor->steps + 1 : INT64_MAX, clip, decay, rate, u);
     } else {
         plan_momentum(o, tensor, clip, decay, rate, u);
     }
@@ -214,7 +214,7 @@ static void update_all(sslcv_optimizer *optimizer, const step_plan *plan)
         if (!tensor->is_active) continue;
         plan_tensor(optimizer, plan, tensor);
         sslcv__variable_changed(tensor->variable);
-        if (tensor->steps) ++*tensor->steps;
+        if (tensor->steps && *tensor->steps < INT64_MAX) ++*tensor->steps; /* files may say anything */
     }
 #pragma omp parallel for schedule(static)
     for (i = 0; i < optimizer->num_chunks; i++) {
@@ -268,7 +268,7 @@ static sslcv_status step(sslcv_optimizer *optimizer, double learning_rate, doubl
     plan.weight_decay = *optimizer->weight_decay;
     plan.first_rate = *optimizer->first_rate;
     update_all(optimizer, &plan);
-    ++*optimizer->step;
+    if (*optimizer->step < INT64_MAX) ++*optimizer->step;
     return SSLCV_OK;
 }
 

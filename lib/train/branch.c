@@ -9,6 +9,7 @@
 #include "core/tensor.h"
 #include "model/backbone.h"
 #include "model/head.h"
+#include "nn/tape.h"
 
 #include <string.h>
 
@@ -160,7 +161,7 @@ static uint64_t random_of(const sslcv_trainer *trainer, const sslcv__branch *bra
     const uint64_t of_step = sslcv__rng_derive(trainer->options.seed, (uint64_t)trainer->step, SSLCV__STREAM_PASSES);
     const uint64_t number = (uint64_t)(branch - trainer->branches) * SSLCV__MAX_BRANCH_VIEWS + (uint64_t)pass;
 
-    return sslcv__rng_derive(of_step, number, (uint32_t)slice->first);
+    return sslcv__pass_random(of_step, number, (uint32_t)slice->first);
 }
 
 /* The one place where the networks of a trainer run forward. */

@@ -109,6 +109,12 @@ static sslcv_status before_read(sslcv__object *owner)
     return call_parts(trainer, 0);
 }
 
+/* They are counted on, so nothing near the largest number will do. */
+static int is_count(int64_t number)
+{
+    return number >= 0 && number <= (int64_t)1 << 53;
+}
+
 /* What was written may belong to another run. read: a trainer of which only the numbers above are set. */
 static sslcv_status check_numbers(const sslcv_trainer *trainer, const sslcv_trainer *read)
 {
@@ -116,11 +122,13 @@ static sslcv_status check_numbers(const sslcv_trainer *trainer, const sslcv_trai
         return sslcv__invalid("the checkpoint is of a trainer composed otherwise; this one is: %s",
                               trainer->composition);
     }
-    if (read->step < 0 || read->epoch < 0 || read->index < 0 || read->options.seed == 0) {
+    if (!is_count(read->step) || !is_count(read->epoch) || !is_count(read->index) || !is_count(read->epoch_losses) ||
+        read->options.seed == 0) {
         return sslcv__fail(SSLCV_ERR_FORMAT,
-                           "the checkpoint stands at step %lld, epoch %lld, batch %lld; none may be negative, and its "
-                           "seed not 0",
-                           (long long)read->step, (long long)read->epoch, (long long)read->index);
+                           "the checkpoint stands at step %lld, epoch %lld, batch %lld, with %lld losses; all must be "
+                           "0 .. 2^53, and its seed not 0",
+                           (long long)read->step, (long long)read->epoch, (long long)read->index,
+                           (long long)read->epoch_losses);
     }
     if (read->schedules_id != trainer->schedules_id) {
         sslcv__log(trainer->object.context, SSLCV_LOG_WARNING,

@@ -146,7 +146,8 @@ static sslcv_status compute_loss(sslcv_trainer *trainer, int64_t index, const ss
     call.diff_inputs = criterion->diffs;
     call.num_inputs = criterion->num_inputs;
     call.ids = feed->ids;
-    call.labels = info.needs_labels ? feed->labels : NULL;
+    call.labels = feed->labels; /* not read by losses that need none */
+    call.targets = feed->targets;
     call.step = trainer->step;
     call.epoch = trainer->epoch;
     call.scale = criterion->weight;
@@ -418,36 +419,66 @@ sslcv_status sslcv_trainer_step(sslcv_trainer *trainer, sslcv_progress *progress
     return step(trainer, &feed, progress);
 }
 
-sslcv_status sslcv_trainer_step_views(sslcv_trainer *trainer, const sslcv_tensor *views, int64_t num_views,
-                                      const int64_t *patches, const int64_t *ids, const int64_t *labels,
-                                      sslcv_progress *progress)
+/* Their number of classes and their values are for the losses to check. */
+static sslcv_status check_targets(const sslcv_view_batch *batch, int64_t size)
 {
-    sslcv__feed feed = {0};
+    const int64_t shape[2] = {size, -1};
+    sslcv_status status;
+
+    if (!batch->targets) return SSLCV_OK;
+    if (batch->labels) return sslcv__invalid("labels and targets are both given; one must be NULL");
+    status = sslcv__tensor_check_shape(batch->targets, "targets", 2, shape);
+    return status == SSLCV_OK ? sslcv__tensor_check_dense(batch->targets, "targets") : status;
+}
+
+static sslcv_status read_batch(const sslcv_trainer *trainer, const sslcv_view_batch *batch, sslcv__feed *feed)
+{
+    const int64_t chosen = trainer->chosen[0];
     const sslcv_tensor *first;
     int64_t of_sample;
+
+    if (!batch->views) return sslcv__null("views");
+    if (batch->num_views < trainer->num_views) {
+        return sslcv__invalid("num_views is %lld; the branches use %lld", (long long)batch->num_views,
+                              (long long)trainer->num_views);
+    }
+    first = &batch->views[chosen];
+    if (!first->data || first->ndim != 4 || first->shape[0] < 1) {
+        return sslcv__invalid("views[%lld] must be an array (N, C, H, W) with N >= 1", (long long)chosen);
+    }
+    of_sample = batch->patches ? batch->patches[chosen] : 1;
+    if (of_sample < 1 || first->shape[0] % of_sample != 0) {
+        return sslcv__invalid("patches[%lld] is %lld; must be 1 or more, and divide the %lld images of the view",
+                              (long long)chosen, (long long)of_sample, (long long)first->shape[0]);
+    }
+    feed->size = first->shape[0] / of_sample;
+    feed->patches = batch->patches;
+    feed->ids = batch->ids;
+    feed->labels = batch->labels;
+    feed->targets = batch->targets;
+    feed->views = batch->views;
+    feed->num_views = batch->num_views;
+    return check_targets(batch, feed->size);
+}
+
+static const sslcv_view_batch batch_defaults = {.struct_size = sizeof batch_defaults};
+
+sslcv_status sslcv_view_batch_init(sslcv_view_batch *batch, size_t struct_size)
+{
+    return sslcv__options_init("view_batch", batch, struct_size, sizeof batch_defaults, &batch_defaults,
+                               sizeof batch_defaults);
+}
+
+sslcv_status sslcv_trainer_step_views(sslcv_trainer *trainer, const sslcv_view_batch *given, sslcv_progress *progress)
+{
+    sslcv_view_batch batch = batch_defaults;
+    sslcv__feed feed = {0};
     sslcv_status status;
 
     SSLCV__TRY(check_ready(trainer, progress));
-    if (!views) return sslcv__null("views");
-    if (num_views < trainer->num_views) {
-        return sslcv__invalid("num_views is %lld; the branches use %lld", (long long)num_views,
-                              (long long)trainer->num_views);
-    }
-    first = &views[trainer->chosen[0]];
-    if (!first->data || first->ndim != 4 || first->shape[0] < 1) {
-        return sslcv__invalid("views[%lld] must be an array (N, C, H, W) with N >= 1", (long long)trainer->chosen[0]);
-    }
-    of_sample = patches ? patches[trainer->chosen[0]] : 1;
-    if (of_sample < 1 || first->shape[0] % of_sample != 0) {
-        return sslcv__invalid("patches[%lld] is %lld; must be 1 or more, and divide the %lld images of the view",
-                              (long long)trainer->chosen[0], (long long)of_sample, (long long)first->shape[0]);
-    }
-    feed.size = first->shape[0] / of_sample;
-    feed.patches = patches;
-    feed.ids = ids;
-    feed.labels = labels;
-    feed.views = views;
-    feed.num_views = num_views;
+    if (!given) return sslcv__null("batch");
+    SSLCV__TRY(sslcv__options_read("view_batch", given, sizeof batch, &batch, sizeof batch));
+    SSLCV__TRY(read_batch(trainer, &batch, &feed));
     status = step(trainer, &feed, progress);
 end:
     return status;

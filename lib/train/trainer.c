@@ -3,6 +3,7 @@
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/options.h"
+#include "model/backbone.h"
 
 #include <math.h>
 #include <string.h>
@@ -302,13 +303,14 @@ static sslcv_status check_backbone(const sslcv_trainer *trainer, const sslcv_bra
     }
     SSLCV__TRY(sslcv__check(b->backbone, SSLCV__BACKBONE, "branch.backbone"));
     SSLCV__TRY(sslcv__check_context(b->backbone, trainer->object.context, "branch.backbone"));
-    for (i = 0; (status = sslcv_backbone_get_stage(b->backbone, i, &name, dim)) == SSLCV_OK; i++) {
+    for (i = 0; i < b->backbone->num_stages; i++) {
+        SSLCV__TRY(sslcv_backbone_get_stage(b->backbone, i, &name, dim));
         if (b->stage && strcmp(name, b->stage) == 0) return SSLCV_OK;
     }
-    if (status != SSLCV_ERR_NOT_FOUND) return status;
-    if (b->stage)
-        return sslcv__fail(SSLCV_ERR_NOT_FOUND, "branch.stage is \"%s\"; the backbone has none of that name", b->stage);
-    status = SSLCV_OK;
+    if (b->stage) {
+        status =
+            sslcv__fail(SSLCV_ERR_NOT_FOUND, "branch.stage is \"%s\"; the backbone has none of that name", b->stage);
+    }
 end:
     return status;
 }
@@ -546,7 +548,7 @@ sslcv_status sslcv_trainer_add_hook(sslcv_trainer *trainer, const sslcv_hook *gi
     SSLCV__TRY(sslcv__options_read("hook", given, sizeof hook_defaults, &hook, sizeof hook));
     if (!hook.call) return sslcv__null("hook.call");
     SSLCV__TRY(check_range("hook.events", hook.events, 1, ALL_EVENTS));
-    SSLCV__TRY(check_range("hook.every", hook.every, 1, INT32_MAX));
+    SSLCV__TRY(check_range("hook.every", hook.every, 1, INT64_MAX));
     SSLCV__TRY(sslcv__grow_array(trainer->object.context, trainer->num_hooks, trainer->num_hooks + 1, sizeof hook,
                                  (void **)&trainer->hooks));
     trainer->hooks[trainer->num_hooks++] = hook;

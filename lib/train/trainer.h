@@ -194,7 +194,8 @@ typedef struct sslcv__feed {
     int64_t             size;
     const int64_t      *ids;
     const int64_t      *labels;
-    const sslcv_tensor *views; /* of the host; NULL: the loader's current batch */
+    const sslcv_tensor *targets; /* of the host, instead of labels; checked but for their values. NULL: none */
+    const sslcv_tensor *views;   /* of the host; NULL: the loader's current batch */
     int64_t             num_views;
     const int64_t      *patches; /* of each view of the host's; NULL: 1 */
 } sslcv__feed;

@@ -25,7 +25,8 @@ FIRST(sslcv_allocator, struct_size);
 NEXT(sslcv_allocator, struct_size, user);
 NEXT(sslcv_allocator, user, allocate);
 NEXT(sslcv_allocator, allocate, deallocate);
-LAST(sslcv_allocator, deallocate, 32);
+NEXT(sslcv_allocator, deallocate, destroy);
+LAST(sslcv_allocator, destroy, 40);
 
 FIRST(sslcv_context_options, struct_size);
 NEXT(sslcv_context_options, struct_size, threads);
@@ -258,7 +259,14 @@ NEXT(sslcv_backbone_info, channels, feature_dim);
 NEXT(sslcv_backbone_info, feature_dim, num_parameters);
 NEXT(sslcv_backbone_info, num_parameters, num_stages);
 NEXT(sslcv_backbone_info, num_stages, frozen_stages);
-LAST(sslcv_backbone_info, frozen_stages, 40);
+NEXT(sslcv_backbone_info, frozen_stages, architecture);
+NEXT(sslcv_backbone_info, architecture, stem);
+NEXT(sslcv_backbone_info, stem, norm);
+NEXT(sslcv_backbone_info, norm, preactivation);
+NEXT(sslcv_backbone_info, preactivation, width);
+NEXT(sslcv_backbone_info, width, stem_channels);
+NEXT(sslcv_backbone_info, stem_channels, image_size);
+LAST(sslcv_backbone_info, image_size, 80);
 
 /* head.h */
 FIRST(sslcv_mlp_options, struct_size);
@@ -306,15 +314,15 @@ NEXT(sslcv_pixelcnn_options, seed, num_layers);
 NEXT(sslcv_pixelcnn_options, num_layers, directions);
 LAST(sslcv_pixelcnn_options, directions, 64);
 
-FIRST(sslcv_context_v2_options, struct_size);
-NEXT(sslcv_context_v2_options, struct_size, in_dim);
-NEXT(sslcv_context_v2_options, in_dim, hidden_dim);
-NEXT(sslcv_context_v2_options, hidden_dim, rows);
-NEXT(sslcv_context_v2_options, rows, columns);
-NEXT(sslcv_context_v2_options, columns, seed);
-NEXT(sslcv_context_v2_options, seed, num_blocks);
-NEXT(sslcv_context_v2_options, num_blocks, directions);
-LAST(sslcv_context_v2_options, directions, 56);
+FIRST(sslcv_cpc_v2_options, struct_size);
+NEXT(sslcv_cpc_v2_options, struct_size, in_dim);
+NEXT(sslcv_cpc_v2_options, in_dim, hidden_dim);
+NEXT(sslcv_cpc_v2_options, hidden_dim, rows);
+NEXT(sslcv_cpc_v2_options, rows, columns);
+NEXT(sslcv_cpc_v2_options, columns, seed);
+NEXT(sslcv_cpc_v2_options, seed, num_blocks);
+NEXT(sslcv_cpc_v2_options, num_blocks, directions);
+LAST(sslcv_cpc_v2_options, directions, 56);
 
 FIRST(sslcv_head_callbacks, struct_size);
 NEXT(sslcv_head_callbacks, struct_size, user);
@@ -566,13 +574,23 @@ NEXT(sslcv_progress, images_per_second, seconds);
 NEXT(sslcv_progress, seconds, seconds_left);
 LAST(sslcv_progress, seconds_left, 96);
 
+FIRST(sslcv_view_batch, struct_size);
+NEXT(sslcv_view_batch, struct_size, views);
+NEXT(sslcv_view_batch, views, num_views);
+NEXT(sslcv_view_batch, num_views, patches);
+NEXT(sslcv_view_batch, patches, ids);
+NEXT(sslcv_view_batch, ids, labels);
+NEXT(sslcv_view_batch, labels, targets);
+LAST(sslcv_view_batch, targets, 56);
+
 FIRST(sslcv_hook, struct_size);
 NEXT(sslcv_hook, struct_size, user);
 NEXT(sslcv_hook, user, call);
 NEXT(sslcv_hook, call, destroy);
-NEXT(sslcv_hook, destroy, events);
-NEXT(sslcv_hook, events, every);
-LAST(sslcv_hook, every, 40);
+NEXT(sslcv_hook, destroy, every);
+NEXT(sslcv_hook, every, events);
+NEXT(sslcv_hook, events, reserved);
+LAST(sslcv_hook, reserved, 48);
 
 FIRST(sslcv_memory, struct_size);
 NEXT(sslcv_memory, struct_size, parameters);
@@ -620,8 +638,8 @@ LAST(sslcv_embed_options, reserved, 88);
 FIRST(sslcv_probe_options, struct_size);
 NEXT(sslcv_probe_options, struct_size, kind);
 NEXT(sslcv_probe_options, kind, standardize);
-NEXT(sslcv_probe_options, standardize, neighbours);
-NEXT(sslcv_probe_options, neighbours, temperature);
+NEXT(sslcv_probe_options, standardize, neighbors);
+NEXT(sslcv_probe_options, neighbors, temperature);
 NEXT(sslcv_probe_options, temperature, epochs);
 NEXT(sslcv_probe_options, epochs, batch_size);
 NEXT(sslcv_probe_options, batch_size, learning_rate);
@@ -649,7 +667,8 @@ NEXT(sslcv_probe_info, c, objective);
 NEXT(sslcv_probe_info, objective, validation);
 NEXT(sslcv_probe_info, validation, iterations);
 NEXT(sslcv_probe_info, iterations, converged);
-LAST(sslcv_probe_info, converged, 72);
+NEXT(sslcv_probe_info, converged, reserved);
+LAST(sslcv_probe_info, reserved, 72);
 
 FIRST(sslcv_metrics, struct_size);
 NEXT(sslcv_metrics, struct_size, count);

@@ -102,8 +102,15 @@ end:
 static sslcv_status make_step(void *user)
 {
     workload *w = user;
+    sslcv_view_batch batch;
+    sslcv_status status;
 
-    return sslcv_trainer_step_views(w->trainer, w->images, BENCH_NUM_VIEWS, NULL, NULL, NULL, NULL);
+    TRY(sslcv_view_batch_init(&batch, sizeof batch));
+    batch.views = w->images;
+    batch.num_views = BENCH_NUM_VIEWS;
+    status = sslcv_trainer_step_views(w->trainer, &batch, NULL);
+end:
+    return status;
 }
 
 /* What the trainer chose; known once a step has told it the shape of the views. */

@@ -77,7 +77,7 @@ static sslcv_status make_workload(workload *w)
     TRY(sslcv_tensor_init(&w->wanted, SSLCV_F32, w->values + w->rows * w->dim, 2, shapes[1]));
     TRY(sslcv_tensor_init(&w->answer, SSLCV_F32, w->scores, 2, shapes[2]));
     TRY(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_KNN));
-    options.neighbours = w->neighbours;
+    options.neighbors = w->neighbours;
     TRY(sslcv_probe_create(w->context, &options, &w->probe));
     TRY(step(w));
     TRY(sslcv_metrics_compute(w->context, &w->answer, w->labels + w->rows, &metrics, NULL));

@@ -86,7 +86,7 @@ static sslcv_status first_images(sslcv_context *context, const settings *s, sslc
 
     if (!indices) goto end;
     for (i = 0; i < s->images; i++) indices[i] = i;
-    TRY(open_part(context, s->data, SSLCV_DATASET_TRAIN, &all));
+    TRY(open_part(context, s->data, SSLCV_PART_TRAIN, &all));
     TRY(sslcv_dataset_subset(all, indices, s->images, out));
 end:
     sslcv_dataset_destroy(all);
@@ -412,7 +412,7 @@ static sslcv_status run(const settings *s, experiment *e)
         TRY(make_trainer(s, e));
         return serve(s, e);
     }
-    TRY(open_part(e->context, s->data, SSLCV_DATASET_TEST, &e->test));
+    TRY(open_part(e->context, s->data, SSLCV_PART_TEST, &e->test));
     TRY(make_trainer(s, e));
     if (s->weights) TRY(load_weights(s, e));
     warn_about_reference(s, e);

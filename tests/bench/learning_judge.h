@@ -130,7 +130,7 @@ static inline sslcv_status learning_knn(const learning_judge *j, const learning_
     sslcv_status status;
 
     TRY(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_KNN));
-    options.neighbours = 200;
+    options.neighbors = 200;
     options.temperature = 0.1;
     TRY(learning_score(j, &options, train, train->labels, test, top1));
 end:

@@ -36,7 +36,7 @@ static sslcv_status make_dataset(sslcv_context *context, sslcv_dataset **out)
     TRY(sslcv_dataset_options_init(&options, sizeof options, SSLCV_DATASET_LIST));
     TRY(sslcv_dataset_create(context, &options, &dataset));
     TRY(sslcv_tensor_init(&images, SSLCV_U8, pixels, 4, shape));
-    TRY(sslcv_dataset_add_image(dataset, &images, NULL));
+    TRY(sslcv_dataset_add_images(dataset, &images, NULL, NULL));
     *out = dataset;
     dataset = NULL;
 end:

@@ -88,7 +88,7 @@ static sslcv_status add_chain(const settings *s, int length, sslcv_augmenter *au
             memcpy(t.std, deviation, sizeof deviation);
             t.count = 3;
         }
-        TRY(sslcv_augmenter_add(augmenter, view, &t));
+        TRY(sslcv_augmenter_add_transform(augmenter, view, &t));
     }
 end:
     return status;

@@ -110,7 +110,7 @@ static inline sslcv_dataset *make_images(int version)
     OK(sslcv_dataset_options_init(&o, sizeof o, SSLCV_DATASET_LIST));
     OK(sslcv_dataset_create(context, &o, &dataset));
     OK(sslcv_tensor_init(&tensor, SSLCV_U8, pixels, 4, shape));
-    OK(sslcv_dataset_add_image(dataset, &tensor, labels));
+    OK(sslcv_dataset_add_images(dataset, &tensor, labels, NULL));
     return dataset;
 }
 

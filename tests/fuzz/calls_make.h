@@ -14,7 +14,7 @@
 /** A second world of the same memory: its handles go with no others. */
 static void make_context(calls *c)
 {
-    const sslcv_allocator allocator = {sizeof allocator, &c->memory, fuzz_allocate, fuzz_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &c->memory, fuzz_allocate, fuzz_deallocate, NULL};
     sslcv_context_options options;
 
     MUST(sslcv_context_options_init(&options, sizeof options));
@@ -57,24 +57,33 @@ static void make_head(calls *c)
 
 /* ---- of the host ---- */
 
+/* What head.h says of it. */
+static inline void require_pass(const sslcv_pass *pass)
+{
+    REQUIRE(pass->struct_size == sizeof *pass && pass->bn_splits >= 1 && !pass->stage);
+    REQUIRE(!(pass->flags & (SSLCV_PASS_MAP | SSLCV_PASS_INPUT_GRADIENT)));
+    REQUIRE(!(pass->flags & SSLCV_PASS_TRAIN) || pass->random != 0);
+}
+
 static inline int32_t host_forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out,
-                                   int32_t flags)
+                                   const sslcv_pass *pass)
 {
     (void)state;
     (void)in;
-    (void)flags;
+    require_pass(pass);
     if (out->shape[0] > 0) *(float *)out->data = 1;
     return answer(user);
 }
 
 static inline int32_t host_backward(void *user, sslcv_state *state, const sslcv_tensor *in, const sslcv_tensor *out,
-                                    const sslcv_tensor *diff_out, sslcv_tensor *diff_in)
+                                    const sslcv_tensor *diff_out, sslcv_tensor *diff_in, const sslcv_pass *pass)
 {
     (void)state;
     (void)in;
     (void)out;
     (void)diff_out;
     (void)diff_in;
+    require_pass(pass);
     return answer(user);
 }
 
@@ -325,7 +334,7 @@ static void make_probe(calls *c)
     sslcv_probe_options options;
 
     MUST(sslcv_probe_options_init(&options, sizeof options, 1 + (int32_t)take_below(&c->in, 3)));
-    options.neighbours = 1 + take_below(&c->in, 4);
+    options.neighbors = 1 + take_below(&c->in, 4);
     options.epochs = 2;
     options.batch_size = 2;
     options.c_count = 2;

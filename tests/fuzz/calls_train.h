@@ -98,9 +98,16 @@ static void step_views(calls *c)
     const sslcv_tensor first = pick_tensor(c), second = pick_tensor(c), views[2] = {first, second};
     const uint64_t how = take(&c->in, 1);
     const int64_t patches[2] = {1 + (int64_t)(how >> 3 & 1), 1};
+    sslcv_view_batch batch;
 
-    sane(sslcv_trainer_step_views(pick(c, TRAINER), views, (int64_t)(how & 1) + 1, how & 2 ? patches : NULL,
-                                  how & 4 ? whole : NULL, how & 16 ? whole : NULL, NULL));
+    MUST(sslcv_view_batch_init(&batch, sizeof batch));
+    batch.views = views;
+    batch.num_views = (int64_t)(how & 1) + 1;
+    batch.patches = how & 2 ? patches : NULL;
+    batch.ids = how & 4 ? whole : NULL;
+    batch.labels = how & 16 ? whole : NULL;
+    batch.targets = how & 32 ? &second : NULL;
+    sane(sslcv_trainer_step_views(pick(c, TRAINER), &batch, NULL));
 }
 
 static void run(calls *c)

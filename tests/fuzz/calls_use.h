@@ -192,7 +192,7 @@ static void add_view(calls *c)
     case 1:
         MUST(sslcv_transform_init(&transform, sizeof transform, 1 + (int32_t)take_below(&c->in, 31)));
         transform.height = transform.width = take_below(&c->in, 6);
-        sane(sslcv_augmenter_add(augmenter, take_below(&c->in, 4), &transform));
+        sane(sslcv_augmenter_add_transform(augmenter, take_below(&c->in, 4), &transform));
         break;
     default:
         sane(sslcv_augmenter_add_preset(augmenter, take_below(&c->in, 2) ? "eval-cifar" : "simclr-cifar", 4, NULL,
@@ -207,9 +207,9 @@ static void add_images(calls *c)
     const sslcv_tensor images = pick_tensor(c);
 
     if (take_below(&c->in, 4)) {
-        sane(sslcv_dataset_add_image(dataset, &images, take_below(&c->in, 4) ? whole : NULL));
+        sane(sslcv_dataset_add_images(dataset, &images, take_below(&c->in, 4) ? whole : NULL, NULL));
     } else {
-        sane(sslcv_dataset_add_file(dataset, NULL, "P5 4 4 255\n0123456789abcdef", take_below(&c->in, 28), whole[0]));
+        sane(sslcv_dataset_add_file(dataset, NULL, "P5 4 4 255\n0123456789abcdef", take_below(&c->in, 28), whole[0], NULL));
     }
 }
 

@@ -109,7 +109,7 @@ static inline void fuzz_deallocate(void *user, void *block, size_t bytes)
 /** memory: to outlive the context. One thread, f32, no more bytes than limit. */
 static inline sslcv_context *fuzz_context(fuzz_memory *memory, size_t limit)
 {
-    const sslcv_allocator allocator = {sizeof allocator, memory, fuzz_allocate, fuzz_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, memory, fuzz_allocate, fuzz_deallocate, NULL};
     sslcv_context_options options;
     sslcv_context *context;
 

@@ -332,7 +332,7 @@ static void seed_options(void)
     char bytes[4] = {0, 1, 3, 0}, name[32];
     size_t i;
 
-    for (bytes[0] = 0; bytes[0] < 40; bytes[0]++) {
+    for (bytes[0] = 0; bytes[0] < 41; bytes[0]++) {
         snprintf(name, sizeof name, "subject%02d", bytes[0]);
         seed("options", name, bytes, sizeof bytes, "", 0);
     }
@@ -343,6 +343,11 @@ static void seed_options(void)
             seed("options", name, bytes, sizeof bytes, "", 0);
         }
     }
+    /* Steps with targets: of both losses that take them; with too few rows; beside labels */
+    SEED_TEXT("options", "targets_cross_entropy", "\050\001\063\000");
+    SEED_TEXT("options", "targets_binary", "\050\001\163\000");
+    SEED_TEXT("options", "targets_short", "\050\001\067\000");
+    SEED_TEXT("options", "targets_and_labels", "\050\001\043\000");
 }
 
 int main(int argc, char **argv)

@@ -32,7 +32,7 @@ static const subject subjects[] = {
     SUBJECT_FIXED(patch_mlp_options),
     SUBJECT_FIXED(prototypes_options),
     SUBJECT_FIXED(pixelcnn_options),
-    SUBJECT_FIXED(context_v2_options),
+    SUBJECT_FIXED(cpc_v2_options),
     SUBJECT_FIXED(head_callbacks),
     SUBJECT(info_nce_options),
     SUBJECT_FIXED(nce_bank_options),
@@ -67,6 +67,7 @@ static const subject subjects[] = {
     SUBJECT_FIXED(load_options),
     {sizeof(sslcv_state_entry), init_zeros, fix_state_entry, use_state_entry, NULL},
     SUBJECT_FIXED(context_options),
+    SUBJECT_FIXED(view_batch),
 };
 
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };

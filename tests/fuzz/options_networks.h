@@ -29,23 +29,24 @@ HEAD(mlp, sslcv_head_create_mlp)
 HEAD(patch_mlp, sslcv_head_create_patch_mlp)
 HEAD(prototypes, sslcv_head_create_prototypes)
 HEAD(pixelcnn, sslcv_head_create_pixelcnn)
-HEAD(context_v2, sslcv_head_create_context_v2)
+HEAD(cpc_v2, sslcv_head_create_cpc_v2)
 
-static int32_t forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags)
+static int32_t forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out,
+                       const sslcv_pass *pass)
 {
     (void)state;
     (void)in;
     (void)out;
-    (void)flags;
+    (void)pass;
     return refuse(user);
 }
 
 static int32_t backward(void *user, sslcv_state *state, const sslcv_tensor *in, const sslcv_tensor *out,
-                        const sslcv_tensor *diff_out, sslcv_tensor *diff_in)
+                        const sslcv_tensor *diff_out, sslcv_tensor *diff_in, const sslcv_pass *pass)
 {
     (void)diff_out;
     (void)diff_in;
-    return forward(user, state, in, (sslcv_tensor *)(uintptr_t)out, 0);
+    return forward(user, state, in, (sslcv_tensor *)(uintptr_t)out, pass);
 }
 
 static void fix_head_callbacks(void *options, const rig *r)

@@ -126,7 +126,7 @@ static void use_transform(const void *options, const rig *r)
     MUST(sslcv_augmenter_create(r->context, &augmenter));
     MUST(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
     MUST(sslcv_tensor_init(&image, SSLCV_F32, pixels, 3, shape));
-    if (sane(sslcv_augmenter_add(augmenter, view, options)) &&
+    if (sane(sslcv_augmenter_add_transform(augmenter, view, options)) &&
         sane(sslcv_augmenter_apply(augmenter, &image, r->flags, 0, 0, view, &out))) {
         int64_t values = 1;
 
@@ -253,6 +253,55 @@ static void use_branch(const void *options, const rig *r)
 
     train(trainer, options, r);
     sslcv_trainer_destroy(trainer);
+}
+
+static void fix_view_batch(void *options, const rig *r)
+{
+    static float pixels[6 * WORLD_SIDE * WORLD_SIDE], rows[6 * WORLD_DIM];
+    static const int64_t numbers[6] = {0, 1, 2, 0, 1, 2}, patches[2] = {2, 1};
+    static const int64_t images[4] = {6, 1, WORLD_SIDE, WORLD_SIDE}, classes[2] = {6, WORLD_DIM};
+    static sslcv_tensor views[2], targets;
+    sslcv_view_batch *o = options;
+    size_t i;
+
+    for (i = 0; i < sizeof pixels / sizeof *pixels; i++) pixels[i] = (float)(i * 7 % 13) / 8;
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) rows[i] = (float)(i % 3) / 2;
+    for (i = 0; i < 2; i++) MUST(sslcv_tensor_init(&views[i], SSLCV_F32, pixels, 4, images));
+    MUST(sslcv_tensor_init(&targets, SSLCV_F32, rows, 2, classes));
+    if (r->flags & 4) targets.shape[0] = 5;
+    o->views = r->flags & 1 ? views : NULL;
+    o->num_views = o->num_views > 2 || r->flags & 2 ? 2 : o->num_views;
+    o->patches = r->flags & 8 ? patches : NULL;
+    o->ids = numbers;
+    o->labels = r->flags & 16 ? NULL : numbers;
+    o->targets = r->flags & 32 ? &targets : NULL;
+}
+
+INIT(view_batch)
+
+static void use_view_batch(const void *options, const rig *r)
+{
+    static const int64_t view = 0, first = 0;
+    sslcv_progress progress = {.struct_size = sizeof progress};
+    sslcv_trainer *trainer = make_trainer(r);
+    sslcv_head *head = world_head(r->context);
+    sslcv_loss *loss;
+    sslcv_branch branch;
+    int i;
+
+    MUST(r->flags & 64 ? sslcv_loss_create_binary_cross_entropy(r->context, NULL, &loss)
+                       : sslcv_loss_create_cross_entropy(r->context, NULL, &loss));
+    MUST(sslcv_branch_init(&branch, sizeof branch));
+    branch.views = &view;
+    branch.num_views = 1;
+    branch.heads = &head;
+    branch.num_heads = 1;
+    MUST(sslcv_trainer_add_branch(trainer, &branch, NULL));
+    MUST(sslcv_trainer_add_loss(trainer, loss, &first, 1, 1, NULL));
+    for (i = 0; i < 2; i++) sane(sslcv_trainer_step_views(trainer, options, &progress));
+    sslcv_trainer_destroy(trainer);
+    sslcv_loss_destroy(loss);
+    sslcv_head_destroy(head);
 }
 
 static int32_t call(void *user, sslcv_trainer *trainer, const sslcv_progress *progress)

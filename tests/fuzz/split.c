@@ -14,7 +14,7 @@ static sslcv_dataset *make_samples(sslcv_context *context)
 
     MUST(sslcv_dataset_options_init(&options, sizeof options, SSLCV_DATASET_LIST));
     MUST(sslcv_dataset_create(context, &options, &dataset));
-    for (i = 0; i < SAMPLES; i++) MUST(sslcv_dataset_add_file(dataset, names[i], NULL, 0, labels[i]));
+    for (i = 0; i < SAMPLES; i++) MUST(sslcv_dataset_add_file(dataset, names[i], NULL, 0, labels[i], NULL));
     return dataset;
 }
 

@@ -4,7 +4,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_memory memory = {0, 4 << 20};
-    const sslcv_allocator allocator = {sizeof allocator, &memory, fuzz_allocate, fuzz_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &memory, fuzz_allocate, fuzz_deallocate, NULL};
     sslcv_context_options options;
     sslcv_context *context = NULL;
     sslcv_status status;

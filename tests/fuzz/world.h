@@ -21,7 +21,7 @@ static inline sslcv_dataset *world_dataset(sslcv_context *context)
     options.channels = 1;
     MUST(sslcv_dataset_create(context, &options, &dataset));
     MUST(sslcv_tensor_init(&images, SSLCV_U8, pixels, 4, shape));
-    MUST(sslcv_dataset_add_image(dataset, &images, labels));
+    MUST(sslcv_dataset_add_images(dataset, &images, labels, NULL));
     return dataset;
 }
 
@@ -37,7 +37,7 @@ static inline sslcv_augmenter *world_augmenter(sslcv_context *context)
     for (i = 0; i < 2; i++) {
         MUST(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
         MUST(sslcv_transform_init(&flip, sizeof flip, SSLCV_TRANSFORM_HORIZONTAL_FLIP));
-        MUST(sslcv_augmenter_add(augmenter, view, &flip));
+        MUST(sslcv_augmenter_add_transform(augmenter, view, &flip));
     }
     return augmenter;
 }

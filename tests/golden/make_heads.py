@@ -79,7 +79,7 @@ def pixelcnn(hidden, out, layers):
     return run
 
 
-def context_v2(hidden, blocks):
+def cpc_v2(hidden, blocks):
     def run(tensors, x):
         for i in range(blocks):
             part = "blocks.%d." % i
@@ -178,5 +178,5 @@ if __name__ == "__main__":
     case("prototypes", prototypes(7), 5, 4)
     for directions in (1, 4):
         case("pixelcnn_%d" % directions, on_grid(pixelcnn(3, 4, 3), 3, 4, directions), 2, 12, 5)
-        case("context_v2_%d" % directions, on_grid(context_v2(4, 3), 3, 4, directions), 2, 12, 5)
+        case("cpc_v2_%d" % directions, on_grid(cpc_v2(4, 3), 3, 4, directions), 2, 12, 5)
     sys.stdout.flush()

@@ -56,9 +56,9 @@ static int make_pictures(sslcv_context *context, const guest_options *o, sslcv_d
     TRUE(fwrite(pnm, 1, sizeof pnm, file) == sizeof pnm);
     OK(synthetic_dataset(context, GUEST_PICTURES, GUEST_SIZE, 1, pictures));
     TRUE(fclose(file) == 0);
-    OK(sslcv_dataset_add_file(*pictures, path, NULL, 0, -1));
-    OK(sslcv_dataset_add_file(*pictures, NULL, bad_jpeg, sizeof bad_jpeg, -1));
-    OK(sslcv_dataset_add_file(*pictures, "/nonexistent/picture.png", NULL, 0, -1));
+    OK(sslcv_dataset_add_file(*pictures, path, NULL, 0, -1, NULL));
+    OK(sslcv_dataset_add_file(*pictures, NULL, bad_jpeg, sizeof bad_jpeg, -1, NULL));
+    OK(sslcv_dataset_add_file(*pictures, "/nonexistent/picture.png", NULL, 0, -1, NULL));
     TRUE(sslcv_dataset_read(*pictures, GUEST_PICTURES + 1, &image) != SSLCV_OK);
     TRUE(sslcv_dataset_read(*pictures, GUEST_PICTURES + 2, &image) != SSLCV_OK);
 end:

@@ -174,8 +174,8 @@ START_TEST(test_learns)
     OK(sslcv_context_options_init(&options, sizeof options));
     options.threads = (int32_t)arguments.threads;
     OK(sslcv_context_create(&options, &context));
-    train = first_images(context, SSLCV_DATASET_TRAIN, TRAIN_IMAGES);
-    test = first_images(context, SSLCV_DATASET_TEST, TEST_IMAGES);
+    train = first_images(context, SSLCV_PART_TRAIN, TRAIN_IMAGES);
+    test = first_images(context, SSLCV_PART_TEST, TEST_IMAGES);
     best = judge_random(context, r, train, test, random);
     trained = judge_trained(context, r, train, test);
     printf("%s, seed %lu: random %.2f, with the images' statistics %.2f, trained %.2f: %+.2f, at least %+.2f\n",

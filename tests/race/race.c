@@ -133,7 +133,7 @@ static int make_shared(shared *s)
     if (embed_into(s, s->features, s->labels) != 0) goto end;
     OK(sslcv_tensor_init(&features, SSLCV_F32, s->features, 2, shape));
     OK(sslcv_probe_options_init(&probe, sizeof probe, SSLCV_PROBE_KNN));
-    probe.neighbours = 5;
+    probe.neighbors = 5;
     OK(sslcv_probe_create(s->context, &probe, &s->knn));
     OK(sslcv_probe_fit(s->knn, &features, s->labels));
     OK(sslcv_probe_options_init(&probe, sizeof probe, SSLCV_PROBE_LINEAR));

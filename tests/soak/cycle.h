@@ -384,7 +384,7 @@ static inline sslcv_status evaluate(const soak *s, int64_t cycle, world *w)
     w->opened = NULL;
     TRY(sslcv_state_open(w->context, features, NULL, &w->opened));
     TRY(sslcv_probe_options_init(&probe, sizeof probe, kinds[cycle % 3]));
-    probe.neighbours = 5;
+    probe.neighbors = 5;
     probe.epochs = 3;
     probe.c_count = 3;
     TRY(sslcv_probe_create(w->context, &probe, &w->probe));

@@ -116,7 +116,7 @@ static inline sslcv_transform sized(int32_t kind, int64_t height, int64_t width)
 
 static inline void add(const sslcv_transform *t)
 {
-    OK(sslcv_augmenter_add(augmenter, 0, t));
+    OK(sslcv_augmenter_add_transform(augmenter, 0, t));
 }
 
 /** View of the golden picture, as bytes, into out; returns the number of values. */

@@ -73,7 +73,7 @@ static size_t per_byte;     /* of memory, at most; LIMIT_NPZ unless a test sets 
 
 static inline void corpus_setup(void)
 {
-    const sslcv_allocator allocator = {sizeof allocator, NULL, counted_allocate, counted_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, NULL, counted_allocate, counted_deallocate, NULL};
     const int64_t two = 2;
     sslcv_context_options options;
 

@@ -72,7 +72,7 @@ static inline void add_pixels(sslcv_dataset *list, int height, int width, int se
 
     for (i = 0; i < 3 * height * width; i++) bytes[i] = pixel(seed, i);
     OK(sslcv_tensor_init(&image, SSLCV_U8, bytes, 3, shape));
-    OK(sslcv_dataset_add_image(list, &image, &label));
+    OK(sslcv_dataset_add_images(list, &image, &label, NULL));
 }
 
 static inline sslcv_dataset_info info_of(const sslcv_dataset *dataset)

@@ -37,7 +37,7 @@ static inline void add_picture(sslcv_dataset *dataset, int64_t index, int64_t la
 
     picture(index, label, pixels);
     OK(sslcv_tensor_init(&image, SSLCV_U8, pixels, 3, shape));
-    OK(sslcv_dataset_add_image(dataset, &image, &label));
+    OK(sslcv_dataset_add_images(dataset, &image, &label, NULL));
 }
 
 static inline sslcv_dataset *make_list(sslcv_context *context, int32_t on_error)
@@ -61,7 +61,7 @@ static inline void add_transform(sslcv_augmenter *augmenter, int64_t view, int32
         transform.std[0] = transform.std[1] = transform.std[2] = 0.25;
         transform.count = 3;
     }
-    OK(sslcv_augmenter_add(augmenter, view, &transform));
+    OK(sslcv_augmenter_add_transform(augmenter, view, &transform));
 }
 
 static inline void make_networks(world *w)

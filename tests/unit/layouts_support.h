@@ -23,7 +23,7 @@ static inline void keep_line(void *user, int32_t level, const char *text)
 
 static inline void setup(void)
 {
-    const sslcv_allocator allocator = {sizeof allocator, &memory, host_allocate, host_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &memory, host_allocate, host_deallocate, NULL};
     sslcv_context_options options;
 
     memory = (host){.fail_at = -1};

@@ -29,7 +29,7 @@ static inline void keep_line(void *user, int32_t level, const char *text)
 
 static inline sslcv_context *make_loader_context(int32_t threads, host *memory)
 {
-    const sslcv_allocator allocator = {sizeof allocator, memory, host_allocate, host_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, memory, host_allocate, host_deallocate, NULL};
     sslcv_context_options options;
     sslcv_context *made = NULL;
 
@@ -74,9 +74,9 @@ static inline void add_crop(sslcv_augmenter *augmenter, int64_t size)
     OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
     OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_CROP));
     t.height = t.width = size;
-    OK(sslcv_augmenter_add(augmenter, view, &t));
+    OK(sslcv_augmenter_add_transform(augmenter, view, &t));
     OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_HORIZONTAL_FLIP));
-    OK(sslcv_augmenter_add(augmenter, view, &t));
+    OK(sslcv_augmenter_add_transform(augmenter, view, &t));
 }
 
 /** Views 0 and 1 are (3, 6, 6), view 2 is (3, 4, 4), view 3 is (3, 6, 6). */
@@ -235,7 +235,7 @@ static inline sslcv_augmenter *make_counting_augmenter(sslcv_context *of, counte
         table.flags = flags;
         OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_CUSTOM));
         t.callbacks = &table;
-        OK(sslcv_augmenter_add(augmenter, i, &t));
+        OK(sslcv_augmenter_add_transform(augmenter, i, &t));
     }
     return augmenter;
 }

@@ -34,7 +34,7 @@ static inline void host_deallocate(void *user, void *memory, size_t bytes)
 /** h NULL: malloc; threads 0: as many as the machine has. */
 static inline sslcv_context *new_context(host *h, int32_t threads)
 {
-    const sslcv_allocator allocator = {sizeof allocator, h, host_allocate, host_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, h, host_allocate, host_deallocate, NULL};
     sslcv_context_options options;
     sslcv_context *context;
 

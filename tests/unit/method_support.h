@@ -2,7 +2,7 @@
 #ifndef SSLCV__TESTS_METHOD_SUPPORT_H
 #define SSLCV__TESTS_METHOD_SUPPORT_H
 
-#include "support.h"
+#include "views_support.h"
 
 #include <sslcv/sslcv.h>
 
@@ -46,7 +46,7 @@ static inline sslcv_dataset *make_dataset(sslcv_context *context, int64_t channe
     OK(sslcv_dataset_options_init(&o, sizeof o, SSLCV_DATASET_LIST));
     OK(sslcv_dataset_create(context, &o, &dataset));
     OK(sslcv_tensor_init(&tensor, SSLCV_F32, images, 4, shape));
-    OK(sslcv_dataset_add_image(dataset, &tensor, with_labels ? labels : NULL));
+    OK(sslcv_dataset_add_images(dataset, &tensor, with_labels ? labels : NULL, NULL));
     return dataset;
 }
 

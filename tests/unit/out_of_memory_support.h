@@ -354,7 +354,7 @@ static inline void have_dataset(world *w)
     for (i = 0; i < OOM_SAMPLES; i++) labels[i] = i % OOM_CLASSES;
     w->have.dataset = make_list(w->have.context);
     OK(sslcv_tensor_init(&images, SSLCV_F32, pixels, 4, shape));
-    OK(sslcv_dataset_add_image(w->have.dataset, &images, labels));
+    OK(sslcv_dataset_add_images(w->have.dataset, &images, labels, NULL));
     free(pixels);
 }
 

@@ -35,7 +35,7 @@ static inline void host_deallocate(void *user, void *memory, size_t bytes)
 
 static inline sslcv_context *make_context(int32_t threads, host *h)
 {
-    const sslcv_allocator allocator = {sizeof allocator, h, host_allocate, host_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, h, host_allocate, host_deallocate, NULL};
     sslcv_context_options options;
     sslcv_context *context;
 
@@ -84,7 +84,7 @@ static inline sslcv_probe *make_knn(sslcv_context *context, int64_t neighbours, 
     sslcv_probe *probe;
 
     OK(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_KNN));
-    options.neighbours = neighbours;
+    options.neighbors = neighbours;
     options.temperature = temperature;
     OK(sslcv_probe_create(context, &options, &probe));
     return probe;

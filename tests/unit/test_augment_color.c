@@ -334,7 +334,8 @@ START_TEST(gray_images)
     OK(sslcv_augmenter_create(context, &augmenter));
     OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, NULL));
     less.count = 1;
-    FAILS(sslcv_augmenter_add(augmenter, 0, &less), SSLCV_ERR_INVALID_ARGUMENT, "grayscale.probability is 0.2");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &less), SSLCV_ERR_INVALID_ARGUMENT,
+          "grayscale.probability is 0.2");
     less.probability = 1.0;
     add(&less);
     ck_assert_int_eq(apply(0, 1, 0), H * W);

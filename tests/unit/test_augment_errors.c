@@ -8,11 +8,11 @@ START_TEST(transform_errors)
     FAILS(sslcv_transform_init(NULL, sizeof t, 1), SSLCV_ERR_INVALID_ARGUMENT, "transform is NULL");
     FAILS(sslcv_transform_init(&t, 8, 1), SSLCV_ERR_INVALID_ARGUMENT, "transform.struct_size is 8");
     FAILS(sslcv_transform_init(&t, sizeof t, 99), SSLCV_ERR_INVALID_ARGUMENT, "transform.kind is 99");
-    FAILS(sslcv_augmenter_add(augmenter, 0, NULL), SSLCV_ERR_INVALID_ARGUMENT, "transform is NULL");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, NULL), SSLCV_ERR_INVALID_ARGUMENT, "transform is NULL");
 #define WRONG(kind, change, text)                                                                                      \
     t = sized(kind, 8, 8);                                                                                             \
     change;                                                                                                            \
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, text)
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, text)
     WRONG(SSLCV_TRANSFORM_RESIZE, t.kind = 0, "transform.kind is 0");
     WRONG(SSLCV_TRANSFORM_RESIZE, t.padding = 1, "resize.padding is set, but resize does not read it");
     WRONG(SSLCV_TRANSFORM_RESIZE, t.probability = .5, "resize.probability is set");
@@ -31,7 +31,7 @@ START_TEST(transform_errors)
 #define WRONG(kind, change, text)                                                                                      \
     t = transform(kind);                                                                                               \
     change;                                                                                                            \
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, text)
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, text)
     WRONG(SSLCV_TRANSFORM_HORIZONTAL_FLIP, t.probability = 1.01, "horizontal_flip.probability is 1.01; must be 0 .. 1");
     WRONG(SSLCV_TRANSFORM_HORIZONTAL_FLIP, t.probability = NAN, "horizontal_flip.probability is nan");
     WRONG(SSLCV_TRANSFORM_COLOR_JITTER, t.hue = .6, "color_jitter.hue is 0.6; must be 0 .. 0.5");
@@ -63,7 +63,7 @@ START_TEST(augmenter_errors)
           "augmenter is not a live augmenter handle");
     FAILS(sslcv_augmenter_add_view(augmenter, 1, &view), SSLCV_ERR_INVALID_ARGUMENT, "source is 1");
     FAILS(sslcv_augmenter_add_view(augmenter, -2, &view), SSLCV_ERR_INVALID_ARGUMENT, "source is -2");
-    FAILS(sslcv_augmenter_add(augmenter, 1, &flip), SSLCV_ERR_INVALID_ARGUMENT, "view is 1; must be 0 .. 0");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 1, &flip), SSLCV_ERR_INVALID_ARGUMENT, "view is 1; must be 0 .. 0");
     FAILS(sslcv_augmenter_get_view(augmenter, 1, &info), SSLCV_ERR_NOT_FOUND, "view is 1; the augmenter has 1 views");
     FAILS(sslcv_augmenter_get_view(augmenter, -1, &info), SSLCV_ERR_NOT_FOUND, "view is -1");
     FAILS(sslcv_augmenter_get_view(augmenter, 0, NULL), SSLCV_ERR_INVALID_ARGUMENT, "view_info is NULL");
@@ -71,7 +71,7 @@ START_TEST(augmenter_errors)
           "the shape of view 0 depends on the images'");
     ck_assert(made == NULL && view == 77);
     sslcv__augmenter_fix(augmenter);
-    FAILS(sslcv_augmenter_add(augmenter, 0, &flip), SSLCV_ERR_STATE, "augmenter has been used");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &flip), SSLCV_ERR_STATE, "augmenter has been used");
     FAILS(sslcv_augmenter_add_view(augmenter, -1, &view), SSLCV_ERR_STATE, "augmenter has been used");
     sslcv_augmenter_destroy(NULL);
 }
@@ -110,7 +110,7 @@ START_TEST(apply_errors)
     broken[SIZE - 1] = NAN;
     bad = planar(SSLCV_F32, broken, 3, H, W);
     OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
-    OK(sslcv_augmenter_add(augmenter, view, &crop));
+    OK(sslcv_augmenter_add_transform(augmenter, view, &crop));
     FAILS(sslcv_augmenter_apply(augmenter, &bad, 1, 0, 0, 0, &result), SSLCV_ERR_NUMERIC, "not finite");
     broken[SIZE - 1] = 0.0f;
     broken[5] = -INFINITY;

@@ -203,17 +203,17 @@ START_TEST(crops_and_flips)
     for (i = 0; i < 3; i++) {
         OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
         t = sized(SSLCV_TRANSFORM_CENTER_CROP, sizes[i][0], sizes[i][1]);
-        OK(sslcv_augmenter_add(augmenter, view, &t));
+        OK(sslcv_augmenter_add_transform(augmenter, view, &t));
     }
     for (i = 0; i < 2; i++) {
         OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
         t = transform(i ? SSLCV_TRANSFORM_VERTICAL_FLIP : SSLCV_TRANSFORM_HORIZONTAL_FLIP);
         t.probability = 1.0;
-        OK(sslcv_augmenter_add(augmenter, view, &t));
+        OK(sslcv_augmenter_add_transform(augmenter, view, &t));
     }
     OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
     t = sized(SSLCV_TRANSFORM_RESIZE, 6, 0);
-    OK(sslcv_augmenter_add(augmenter, view, &t));
+    OK(sslcv_augmenter_add_transform(augmenter, view, &t));
     for (i = 0; i < 3; i++) {
         snprintf(key, sizeof key, "center_%ldx%ld", sizes[i][0], sizes[i][1]);
         compare(key, out, apply(1 + i, 1, 0), 1e-7);

@@ -81,7 +81,7 @@ START_TEST(probabilities)
         const sslcv_transform t = transform(kinds[k]);
 
         OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
-        OK(sslcv_augmenter_add(augmenter, view, &t));
+        OK(sslcv_augmenter_add_transform(augmenter, view, &t));
     }
     for (k = 0; k < 6; k++) {
         for (i = changed = 0; i < DRAWS; i++) {
@@ -157,13 +157,13 @@ START_TEST(views_continue)
     add(&flip);
     OK(sslcv_augmenter_add_view(augmenter, 0, &view));
     ck_assert_int_eq(view, 1);
-    FAILS(sslcv_augmenter_add(augmenter, 0, &flip), SSLCV_ERR_STATE, "another view continues from view 0");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &flip), SSLCV_ERR_STATE, "another view continues from view 0");
     select.count = 1;
-    OK(sslcv_augmenter_add(augmenter, 1, &select));
+    OK(sslcv_augmenter_add_transform(augmenter, 1, &select));
     OK(sslcv_augmenter_add_view(augmenter, 0, &view));
     select.first = 1;
     select.count = 2;
-    OK(sslcv_augmenter_add(augmenter, 2, &select));
+    OK(sslcv_augmenter_add_transform(augmenter, 2, &select));
     ck_assert_int_eq(sslcv__augmenter_num_views(augmenter), 3);
     OK(sslcv__augmenter_view_shape(augmenter, 2, image_shape, shape));
     ck_assert(shape[0] == 1 && shape[1] == 2 && shape[2] == 6 && shape[3] == 6);
@@ -331,7 +331,7 @@ START_TEST(custom_transforms)
     int64_t view;
     int i;
 
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, "custom.callbacks is NULL");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, "custom.callbacks is NULL");
     t.callbacks = &table;
     add(&t);
     ck_assert(sslcv__augmenter_any_thread(augmenter));
@@ -340,7 +340,7 @@ START_TEST(custom_transforms)
     t.count = 1;
     t.height = 2;
     t.width = 5;
-    OK(sslcv_augmenter_add(augmenter, view, &t));
+    OK(sslcv_augmenter_add_transform(augmenter, view, &t));
     ck_assert(!sslcv__augmenter_any_thread(augmenter));
     memset(&table, 0xff, sizeof table); /* it has been copied */
     for (i = 0; i < 8; i++) ck_assert_int_eq(apply(0, 1, i), SIZE);
@@ -365,20 +365,23 @@ START_TEST(custom_errors)
     sslcv_transform t = transform(SSLCV_TRANSFORM_CUSTOM);
 
     t.callbacks = &table;
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, "transform_callbacks.apply is NULL");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT,
+          "transform_callbacks.apply is NULL");
     table.apply = double_values;
     table.flags = 2;
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, "transform_callbacks.flags is 2");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT,
+          "transform_callbacks.flags is 2");
     table.flags = 0;
     table.reserved = 1;
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_UNSUPPORTED, "reserved");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_UNSUPPORTED, "reserved");
     table.reserved = 0;
     t.probability = 0.5;
     t.height = 5;
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, "custom.probability is 0.5");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, "custom.probability is 0.5");
     table.struct_size = 3;
     t.height = 0;
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, "transform_callbacks.struct_size");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT,
+          "transform_callbacks.struct_size");
     ck_assert_int_eq(d.destroyed, 0);
 }
 END_TEST
@@ -399,7 +402,7 @@ static sslcv_status use_everything(sslcv_context *poor, doubler *d, float *to)
     SSLCV__TRY(sslcv_augmenter_create(poor, &a));
     SSLCV__TRY(sslcv_augmenter_add_preset(a, "simclr", 8, &first, NULL));
     SSLCV__TRY(sslcv_augmenter_add_view(a, first, &view));
-    SSLCV__TRY(sslcv_augmenter_add(a, view, &t));
+    SSLCV__TRY(sslcv_augmenter_add_transform(a, view, &t));
     SSLCV__TRY(sslcv_augmenter_apply(a, &source, 1, 0, 0, view, &result));
 end:
     sslcv_augmenter_destroy(a);

@@ -19,7 +19,7 @@ START_TEST(options_defaults)
     ck_assert_int_eq(o.max_cache_bytes, (int64_t)1 << 30);
     ck_assert_int_eq(o.min_side, 0);
     ck_assert_ptr_null(o.path);
-    FAILS(sslcv_dataset_options_init(&o, sizeof o, 6), SSLCV_ERR_INVALID_ARGUMENT, "dataset.kind is 6");
+    FAILS(sslcv_dataset_options_init(&o, sizeof o, 7), SSLCV_ERR_INVALID_ARGUMENT, "dataset.kind is 7");
     FAILS(sslcv_dataset_options_init(NULL, sizeof o, 1), SSLCV_ERR_INVALID_ARGUMENT, "dataset_options is NULL");
     FAILS(sslcv_dataset_options_init(&o, 8, 1), SSLCV_ERR_INVALID_ARGUMENT, "struct_size is 8");
 }
@@ -42,7 +42,7 @@ START_TEST(options_refused)
     REFUSED(SSLCV_DATASET_FOLDER, (void)refused, "dataset.path is NULL");
     REFUSED(SSLCV_DATASET_FOLDER, refused.path = "", "dataset.path is empty");
     REFUSED(SSLCV_DATASET_LIST, refused.path = "x", "dataset.path is set; a list does not read it");
-    REFUSED(SSLCV_DATASET_LIST, refused.part = SSLCV_DATASET_TEST, "dataset.part is set; a list");
+    REFUSED(SSLCV_DATASET_LIST, refused.part = SSLCV_PART_TEST, "dataset.part is set; a list");
     REFUSED(SSLCV_DATASET_IDX, refused.label_folders = 1, "dataset.label_folders is set; IDX");
     REFUSED(SSLCV_DATASET_CIFAR10, refused.channels = 1, "dataset.channels is set; CIFAR-10");
     REFUSED(SSLCV_DATASET_CIFAR100, refused.cache = 1, "dataset.cache is set; CIFAR-100");
@@ -82,8 +82,8 @@ START_TEST(list_of_images)
     ck_assert_int_eq(info_of(list).num_classes, 0);
     for (i = 0; i < 16; i++) frame[i] = (unsigned char)i;
     OK(sslcv_tensor_init_pixels(&image, SSLCV_U8, frame, 2, 2, 3, 8, SSLCV_PIXELS_BGR));
-    OK(sslcv_dataset_add_image(list, &image, NULL));
-    OK(sslcv_dataset_add_image(list, &image, labels));
+    OK(sslcv_dataset_add_images(list, &image, NULL, NULL));
+    OK(sslcv_dataset_add_images(list, &image, labels, NULL));
     memset(frame, 99, sizeof frame); /* it was copied */
 
     ck_assert_int_eq(info_of(list).count, 2);
@@ -119,7 +119,7 @@ START_TEST(list_of_many)
     for (i = 0; i < 1200; i++) values[i] = (float)i;
     for (i = 0; i < 300; i++) labels[i] = i % 7 - 1;
     OK(sslcv_tensor_init(&images, SSLCV_F32, values, 4, shape));
-    OK(sslcv_dataset_add_image(list, &images, labels));
+    OK(sslcv_dataset_add_images(list, &images, labels, NULL));
     ck_assert_int_eq(info_of(list).count, 300);
     ck_assert_int_eq(info_of(list).num_classes, 6);
     for (i = 0; i < 300; i += 13) {
@@ -140,9 +140,9 @@ START_TEST(list_of_files)
     sslcv_dataset *list = make_list(context);
 
     write_ppm("a.ppm", 3, 2, 5);
-    OK(sslcv_dataset_add_file(list, in_folder("a.ppm"), NULL, 0, 2));
-    OK(sslcv_dataset_add_file(list, NULL, ppm, sizeof ppm - 1, -1));
-    OK(sslcv_dataset_add_file(list, in_folder("gone.ppm"), NULL, 0, 0));
+    OK(sslcv_dataset_add_file(list, in_folder("a.ppm"), NULL, 0, 2, NULL));
+    OK(sslcv_dataset_add_file(list, NULL, ppm, sizeof ppm - 1, -1, NULL));
+    OK(sslcv_dataset_add_file(list, in_folder("gone.ppm"), NULL, 0, 0, NULL));
     ck_assert_str_eq(sample_of(list, 0).name, in_folder("a.ppm"));
     ck_assert_int_eq(info_of(list).num_classes, 3);
     ck_assert_int_eq(info_of(list).channels, 3);
@@ -178,31 +178,33 @@ START_TEST(list_refuses)
     list = make_dataset(context, &options);
     ck_assert_int_eq(info_of(list).num_classes, 3);
     OK(sslcv_tensor_init(&image, SSLCV_F32, values, 4, shape));
-    OK(sslcv_dataset_add_image(list, &image, &label));
+    OK(sslcv_dataset_add_images(list, &image, &label, NULL));
     ck_assert_int_eq(info_of(list).num_classes, 3);
-    FAILS(sslcv_dataset_add_image(list, &image, &too_low), SSLCV_ERR_INVALID_ARGUMENT,
+    FAILS(sslcv_dataset_add_images(list, &image, &too_low, NULL), SSLCV_ERR_INVALID_ARGUMENT,
           "label of sample 1 is -2; must be -1 .. 2");
-    FAILS(sslcv_dataset_add_image(list, &image, &too_high), SSLCV_ERR_INVALID_ARGUMENT, "is 3; must be -1 .. 2");
-    FAILS(sslcv_dataset_add_file(list, "x", NULL, 0, 3), SSLCV_ERR_INVALID_ARGUMENT, "is 3; must be -1 .. 2");
-    FAILS(sslcv_dataset_add_image(list, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "image is NULL");
+    FAILS(sslcv_dataset_add_images(list, &image, &too_high, NULL), SSLCV_ERR_INVALID_ARGUMENT, "is 3; must be -1 .. 2");
+    FAILS(sslcv_dataset_add_file(list, "x", NULL, 0, 3, NULL), SSLCV_ERR_INVALID_ARGUMENT, "is 3; must be -1 .. 2");
+    FAILS(sslcv_dataset_add_images(list, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "image is NULL");
     image.shape[3] = 5;
-    FAILS(sslcv_dataset_add_image(list, &image, NULL), SSLCV_ERR_LIMIT, "5 x 4 pixels; max_pixels is 16");
+    FAILS(sslcv_dataset_add_images(list, &image, NULL, NULL), SSLCV_ERR_LIMIT, "5 x 4 pixels; max_pixels is 16");
     image.ndim = 2;
-    FAILS(sslcv_dataset_add_image(list, &image, NULL), SSLCV_ERR_INVALID_ARGUMENT, "image has 2 axes");
+    FAILS(sslcv_dataset_add_images(list, &image, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "image has 2 axes");
     OK(sslcv_tensor_init(&image, SSLCV_F64, values, 3, shape + 1));
-    FAILS(sslcv_dataset_add_image(list, &image, NULL), SSLCV_ERR_INVALID_ARGUMENT, "dtype f64; must be u8, u16 or");
+    FAILS(sslcv_dataset_add_images(list, &image, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
+          "dtype f64; must be u8, u16 or");
     OK(sslcv_tensor_init(&image, SSLCV_U8, values, 3, channels));
-    FAILS(sslcv_dataset_add_image(list, &image, NULL), SSLCV_ERR_INVALID_ARGUMENT, "must have 1 .. 16 channels");
-    FAILS(sslcv_dataset_add_file(list, NULL, NULL, 0, 0), SSLCV_ERR_INVALID_ARGUMENT, "path and bytes are NULL");
-    FAILS(sslcv_dataset_add_file(list, "a", "b", 1, 0), SSLCV_ERR_INVALID_ARGUMENT, "path and bytes are both given");
-    FAILS(sslcv_dataset_add_file(list, "a", NULL, 1, 0), SSLCV_ERR_INVALID_ARGUMENT, "size is 1; must be 0");
-    FAILS(sslcv_dataset_add_file(list, "", NULL, 0, 0), SSLCV_ERR_INVALID_ARGUMENT, "path is empty");
-    FAILS(sslcv_dataset_add_file(list, NULL, "b", 0, 0), SSLCV_ERR_INVALID_ARGUMENT, "size is 0; must be >= 1");
-    FAILS(sslcv_dataset_add_file(list, NULL, "0123456789x", 11, 0), SSLCV_ERR_LIMIT, "max_file_bytes is 10");
+    FAILS(sslcv_dataset_add_images(list, &image, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "must have 1 .. 16 channels");
+    FAILS(sslcv_dataset_add_file(list, NULL, NULL, 0, 0, NULL), SSLCV_ERR_INVALID_ARGUMENT, "path and bytes are NULL");
+    FAILS(sslcv_dataset_add_file(list, "a", "b", 1, 0, NULL), SSLCV_ERR_INVALID_ARGUMENT,
+          "path and bytes are both given");
+    FAILS(sslcv_dataset_add_file(list, "a", NULL, 1, 0, NULL), SSLCV_ERR_INVALID_ARGUMENT, "size is 1; must be 0");
+    FAILS(sslcv_dataset_add_file(list, "", NULL, 0, 0, NULL), SSLCV_ERR_INVALID_ARGUMENT, "path is empty");
+    FAILS(sslcv_dataset_add_file(list, NULL, "b", 0, 0, NULL), SSLCV_ERR_INVALID_ARGUMENT, "size is 0; must be >= 1");
+    FAILS(sslcv_dataset_add_file(list, NULL, "0123456789x", 11, 0, NULL), SSLCV_ERR_LIMIT, "max_file_bytes is 10");
     ck_assert_int_eq(info_of(list).count, 1);
 
     OK(sslcv_dataset_subset(list, &first, 1, &subset));
-    FAILS(sslcv_dataset_add_file(subset, "a", NULL, 0, 0), SSLCV_ERR_STATE, "SSLCV_DATASET_LIST only");
+    FAILS(sslcv_dataset_add_file(subset, "a", NULL, 0, 0, NULL), SSLCV_ERR_STATE, "SSLCV_DATASET_LIST only");
     sslcv_dataset_destroy(subset);
     sslcv_dataset_destroy(list);
 }
@@ -223,13 +225,13 @@ START_TEST(list_out_of_memory)
 
         memory.calls = 0;
         memory.fail_at = n;
-        status = sslcv_dataset_add_image(list, &images, NULL);
-        if (status == SSLCV_OK) status = sslcv_dataset_add_file(list, "name", NULL, 0, 0);
+        status = sslcv_dataset_add_images(list, &images, NULL, NULL);
+        if (status == SSLCV_OK) status = sslcv_dataset_add_file(list, "name", NULL, 0, 0, NULL);
         memory.fail_at = -1;
         if (status != SSLCV_OK) {
             ck_assert_int_eq(status, SSLCV_ERR_OUT_OF_MEMORY);
             ck_assert(info_of(list).count == 0 || info_of(list).count == 200);
-            OK(sslcv_dataset_add_image(list, &images, NULL));
+            OK(sslcv_dataset_add_images(list, &images, NULL, NULL));
             ck_assert(info_of(list).count == 200 || info_of(list).count == 400);
         }
         sslcv_dataset_destroy(list);
@@ -244,6 +246,7 @@ typedef struct supplier {
     unsigned char bytes[12];
     int loads, unloads, destroyed;
     int32_t dtype;
+    int32_t answer;
     int64_t bad, stop_at;
 } supplier;
 
@@ -252,7 +255,7 @@ static int32_t host_load(void *user, int64_t index, sslcv_tensor *image)
     static const int64_t shape[3] = {3, 2, 2};
     supplier *h = user;
 
-    if (index == h->bad) return 7;
+    if (index == h->bad) return h->answer;
     h->loads++;
     memset(h->bytes, (int)index, sizeof h->bytes);
     sslcv_tensor_init(image, h->dtype, h->bytes, 3, shape);
@@ -284,6 +287,7 @@ static sslcv_dataset_callbacks host_table(supplier *h)
     memset(h, 0, sizeof *h);
     h->dtype = SSLCV_U8;
     h->bad = h->stop_at = -1;
+    h->answer = 7;
     table.struct_size = sizeof table;
     table.user = h;
     table.load = host_load;
@@ -317,6 +321,10 @@ START_TEST(callbacks)
     h.bad = 2;
     FAILS(read_any(dataset, 2), SSLCV_ERR_IO, "sample 2 is unreadable: the load callback returned 7");
     ck_assert_int_eq(info_of(dataset).failed, 1);
+    h.answer = -7;
+    FAILS(read_any(dataset, 2), SSLCV_ERR_CANCELLED, "the load callback returned -7 at sample 2");
+    h.bad = -1;
+
     h.dtype = SSLCV_I64;
     FAILS(read_any(dataset, 3), SSLCV_ERR_INVALID_ARGUMENT, "load callback, sample 3, has dtype i64");
     ck_assert_int_eq(h.loads, h.unloads);
@@ -378,7 +386,7 @@ START_TEST(subset_of_subset)
     int i;
 
     for (i = 0; i < 6; i++) add_pixels(list, 1, 1, i, i);
-    OK(sslcv_dataset_add_file(list, "gone.ppm", NULL, 0, 6));
+    OK(sslcv_dataset_add_file(list, "gone.ppm", NULL, 0, 6, NULL));
     OK(sslcv_dataset_subset(list, first, 4, &a));
     OK(sslcv_dataset_subset(a, second, 3, &b));
     FAILS(sslcv_dataset_subset(a, wrong, 1, &b), SSLCV_ERR_NOT_FOUND, "sample 4 does not exist; the data set has 4");

@@ -53,9 +53,9 @@ START_TEST(cifar10)
     write_cifar("data_batch_2.bin.gz", 1, 4, 20, 1);
     write_cifar("test_batch.bin", 1, 2, 90, 0);
     write_file(in_folder("batches.meta.txt"), "cat\r\ndog\n\n", 10);
-    check_cifar(SSLCV_DATASET_CIFAR10, test_folder, SSLCV_DATASET_ALL, 9, 20);
-    check_cifar(SSLCV_DATASET_CIFAR10, test_folder, SSLCV_DATASET_TRAIN, 7, 20);
-    check_cifar(SSLCV_DATASET_CIFAR10, test_folder, SSLCV_DATASET_TEST, 2, 90);
+    check_cifar(SSLCV_DATASET_CIFAR10, test_folder, SSLCV_PART_ALL, 9, 20);
+    check_cifar(SSLCV_DATASET_CIFAR10, test_folder, SSLCV_PART_TRAIN, 7, 20);
+    check_cifar(SSLCV_DATASET_CIFAR10, test_folder, SSLCV_PART_TEST, 2, 90);
 
     dataset = make_dataset(context, &options);
     read_bytes(dataset, 5, bytes, shape); /* the second of batch 5 */
@@ -75,13 +75,13 @@ START_TEST(cifar_inner_folder)
 {
     make_subfolder("cifar-10-batches-bin");
     write_cifar("cifar-10-batches-bin/data_batch_1.bin", 1, 3, 5, 0);
-    check_cifar(SSLCV_DATASET_CIFAR10, test_folder, SSLCV_DATASET_TRAIN, 3, 5);
+    check_cifar(SSLCV_DATASET_CIFAR10, test_folder, SSLCV_PART_TRAIN, 3, 5);
     make_subfolder("cifar-100-binary");
     write_cifar("cifar-100-binary/train.bin", 2, 3, 6, 0);
     write_cifar("cifar-100-binary/test.bin.gz", 2, 5, 7, 1);
-    check_cifar(SSLCV_DATASET_CIFAR100, test_folder, SSLCV_DATASET_ALL, 8, 6);
-    check_cifar(SSLCV_DATASET_CIFAR100, test_folder, SSLCV_DATASET_TEST, 5, 7);
-    check_cifar(SSLCV_DATASET_CIFAR100, in_folder("cifar-100-binary"), SSLCV_DATASET_TEST, 5, 7);
+    check_cifar(SSLCV_DATASET_CIFAR100, test_folder, SSLCV_PART_ALL, 8, 6);
+    check_cifar(SSLCV_DATASET_CIFAR100, test_folder, SSLCV_PART_TEST, 5, 7);
+    check_cifar(SSLCV_DATASET_CIFAR100, in_folder("cifar-100-binary"), SSLCV_PART_TEST, 5, 7);
 }
 END_TEST
 
@@ -92,7 +92,7 @@ START_TEST(cifar_damaged)
     sslcv_dataset *none = NULL;
 
     FAILS(sslcv_dataset_create(context, &options, &none), SSLCV_ERR_NOT_FOUND, "no data_batch_1.bin in it");
-    options.part = SSLCV_DATASET_TEST;
+    options.part = SSLCV_PART_TEST;
     FAILS(sslcv_dataset_create(context, &options, &none), SSLCV_ERR_NOT_FOUND, "no test_batch.bin in it");
     write_file(in_folder("test_batch.bin"), record, 3072);
     FAILS(sslcv_dataset_create(context, &options, &none), SSLCV_ERR_FORMAT,
@@ -207,7 +207,7 @@ START_TEST(real_cifar10)
     const char *name;
 
     if (!options.path) return;
-    options.part = SSLCV_DATASET_TRAIN;
+    options.part = SSLCV_PART_TRAIN;
     dataset = make_dataset(context, &options);
     ck_assert_int_eq(info_of(dataset).count, 20000);
     for (i = 0; i < 10000; i++) counts[sample_of(dataset, i).label]++;

@@ -171,6 +171,7 @@ START_TEST(embed_in_parts)
         free(again);
     }
     options.batch_size = 4;
+    branch.flags = SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT; /* as init sets it, for training: evaluation all the same */
     for (options.first = 0; options.first < COUNT; options.first += 5) {
         const int64_t count = COUNT - options.first < 5 ? COUNT - options.first : 5;
         int64_t labels[5];
@@ -259,7 +260,7 @@ START_TEST(embed_unreadable_samples)
         w.dataset = make_list(context, on_error);
         for (i = 0; i < 6; i++) {
             if (i == 0 || i == 5) {
-                OK(sslcv_dataset_add_file(w.dataset, NULL, junk, sizeof junk, i % CLASSES));
+                OK(sslcv_dataset_add_file(w.dataset, NULL, junk, sizeof junk, i % CLASSES, NULL));
             } else {
                 add_picture(w.dataset, i, i % CLASSES);
             }
@@ -330,8 +331,7 @@ START_TEST(embed_refuses)
     REFUSE(count, COUNT + 1, SSLCV_ERR_NOT_FOUND, "embed.count 14");
     REFUSE_BRANCH(source, 0, SSLCV_ERR_INVALID_ARGUMENT, "branch.source is 0");
     REFUSE_BRANCH(momentum, 1, SSLCV_ERR_INVALID_ARGUMENT, "branch.momentum is 1; must be 0 to embed");
-    REFUSE_BRANCH(flags, SSLCV_PASS_TRAIN, SSLCV_ERR_INVALID_ARGUMENT,
-                  "branch.flags is 1; must be 0 or SSLCV_PASS_MAP");
+    REFUSE_BRANCH(flags, 1 << 10, SSLCV_ERR_UNSUPPORTED, "branch.flags is 1024; this version knows no such flag");
     REFUSE_BRANCH(flags, SSLCV_PASS_MAP, SSLCV_ERR_INVALID_ARGUMENT, "without a backbone");
     REFUSE_BRANCH(num_views, 0, SSLCV_ERR_INVALID_ARGUMENT, "branch.num_views is 0");
     REFUSE_BRANCH(views, NULL, SSLCV_ERR_INVALID_ARGUMENT, "branch.views is NULL");
@@ -400,7 +400,7 @@ START_TEST(embed_out_of_memory)
 {
     host h;
     sslcv_context_options options;
-    const sslcv_allocator allocator = {sizeof allocator, &h, host_allocate, host_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &h, host_allocate, host_deallocate, NULL};
     sslcv_context *context;
     world w;
     sslcv_branch pixels = make_branch(plain_view, 1, NULL, 0), deep;

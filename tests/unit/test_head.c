@@ -177,6 +177,56 @@ START_TEST(dropout_draws_from_the_pass)
 }
 END_TEST
 
+static void renew_tape(void)
+{
+    sslcv_tape_destroy(tape);
+    OK(sslcv_tape_create(context, &tape));
+}
+
+/* Without a number the tape counts: passes with TRAIN that went through, whatever they drew from. */
+START_TEST(tapes_draw_for_each_pass)
+{
+    enum { ROWS = 4, DIM = 250, PASSES = 3 };
+    static float x[ROWS * DIM], masks[PASSES][ROWS * DIM], again[ROWS * DIM];
+    const int64_t shape[2] = {ROWS, DIM};
+    const sslcv_tensor input = drawn(x, 1, 1.0f, 2, shape);
+    sslcv_head *head = make_dropping(DIM, 1, 0.25);
+    sslcv_tensor output;
+    float sums[ROWS];
+    int i, j;
+
+    for (i = 0; i < PASSES; i++) {
+        masks_of(head, &input, 0, masks[i]);
+        for (j = 0; j < i; j++) ck_assert_mem_ne(masks[i], masks[j], sizeof again);
+    }
+    renew_tape();
+    masks_of(head, &input, 0, again);
+    ck_assert_mem_eq(again, masks[0], sizeof again);
+    run_head(head, &input, 0); /* draws nothing, nor counts */
+    run_head(head, &input, SSLCV_PASS_GRADIENT);
+    x[5] = NAN;
+    FAILS(sslcv_head_forward(head, &input, NULL, tape), SSLCV_ERR_NUMERIC, "NaN"); /* nor does this */
+    drawn(x, 1, 1.0f, 2, shape);
+    masks_of(head, &input, 0, again);
+    ck_assert_mem_eq(again, masks[1], sizeof again);
+    renew_tape();
+    masks_of(head, &input, 1, again);
+    ck_assert_mem_ne(again, masks[0], sizeof again);
+    masks_of(head, &input, 1, masks[0]);
+    ck_assert_mem_eq(again, masks[0], sizeof again);
+    masks_of(head, &input, 0, again);
+    ck_assert_mem_eq(again, masks[2], sizeof again);
+    /* NULL is 0 as well. */
+    OK(sslcv_head_forward(head, &input, NULL, tape));
+    OK(sslcv_tape_output(tape, &output));
+    memcpy(sums, output.data, sizeof sums);
+    OK(sslcv_head_forward(head, &input, NULL, tape));
+    OK(sslcv_tape_output(tape, &output));
+    ck_assert_mem_ne(sums, output.data, sizeof sums);
+    sslcv_head_destroy(head);
+}
+END_TEST
+
 START_TEST(layers_drop_for_themselves)
 {
     const int64_t shape[2] = {1, 64};
@@ -299,6 +349,7 @@ int main(void)
     tcase_add_test(tests, bad_heads_are_named);
     tcase_add_test(tests, gelu_as_pytorch);
     tcase_add_test(tests, dropout_draws_from_the_pass);
+    tcase_add_test(tests, tapes_draw_for_each_pass);
     tcase_add_test(tests, layers_drop_for_themselves);
     tcase_add_test(tests, dropout_has_its_gradient);
     suite_add_tcase(suite, tests);

@@ -23,12 +23,12 @@ static sslcv_head *make_pixelcnn(int64_t rows, int64_t columns, int32_t directio
     return head;
 }
 
-static sslcv_head *make_context_v2(int64_t rows, int64_t columns, int32_t directions, uint64_t seed)
+static sslcv_head *make_cpc_v2(int64_t rows, int64_t columns, int32_t directions, uint64_t seed)
 {
-    sslcv_context_v2_options options;
+    sslcv_cpc_v2_options options;
     sslcv_head *head;
 
-    OK(sslcv_context_v2_options_init(&options, sizeof options));
+    OK(sslcv_cpc_v2_options_init(&options, sizeof options));
     options.in_dim = IN;
     options.hidden_dim = 4;
     options.rows = rows;
@@ -36,13 +36,13 @@ static sslcv_head *make_context_v2(int64_t rows, int64_t columns, int32_t direct
     options.num_blocks = 3;
     options.directions = directions;
     options.seed = seed;
-    OK(sslcv_head_create_context_v2(context, &options, &head));
+    OK(sslcv_head_create_cpc_v2(context, &options, &head));
     return head;
 }
 
 typedef sslcv_head *(*maker)(int64_t rows, int64_t columns, int32_t directions, uint64_t seed);
-static const maker makers[2] = {make_pixelcnn, make_context_v2};
-static const char *const names[2] = {"pixelcnn", "context_v2"};
+static const maker makers[2] = {make_pixelcnn, make_cpc_v2};
+static const char *const names[2] = {"pixelcnn", "cpc_v2"};
 
 /* _i: kind, then directions. */
 START_TEST(contexts_as_pytorch)
@@ -63,9 +63,9 @@ static sslcv_head *make_seeded_pixelcnn(uint64_t seed)
     return make_pixelcnn(ROWS, COLUMNS, 4, seed);
 }
 
-static sslcv_head *make_seeded_context_v2(uint64_t seed)
+static sslcv_head *make_seeded_cpc_v2(uint64_t seed)
 {
-    return make_context_v2(ROWS, COLUMNS, 4, seed);
+    return make_cpc_v2(ROWS, COLUMNS, 4, seed);
 }
 
 START_TEST(contexts_are_described)
@@ -85,7 +85,7 @@ START_TEST(contexts_are_described)
     ck_assert_mem_eq(output.shape, shape, 3 * sizeof *shape);
     ck_assert_int_eq(output.shape[3], info.out_dim);
     check_clone(head, &input);
-    check_reset(head, _i ? make_seeded_context_v2 : make_seeded_pixelcnn);
+    check_reset(head, _i ? make_seeded_cpc_v2 : make_seeded_pixelcnn);
     sslcv_head_destroy(head);
 }
 END_TEST
@@ -238,7 +238,7 @@ END_TEST
 START_TEST(bad_contexts_are_named)
 {
     sslcv_pixelcnn_options p;
-    sslcv_context_v2_options c;
+    sslcv_cpc_v2_options c;
     sslcv_head *none = NULL;
 
     OK(sslcv_pixelcnn_options_init(&p, sizeof p));
@@ -255,18 +255,18 @@ START_TEST(bad_contexts_are_named)
     p.rows = 7;
     p.num_layers = 0;
     FAILS(sslcv_head_create_pixelcnn(context, &p, &none), SSLCV_ERR_INVALID_ARGUMENT, "pixelcnn.num_layers is 0");
-    OK(sslcv_context_v2_options_init(&c, sizeof c));
+    OK(sslcv_cpc_v2_options_init(&c, sizeof c));
     ck_assert_int_eq(c.hidden_dim, 256);
     ck_assert_int_eq(c.num_blocks, 5);
     c.in_dim = 4;
     c.hidden_dim = 0;
-    FAILS(sslcv_head_create_context_v2(context, &c, &none), SSLCV_ERR_INVALID_ARGUMENT, "context_v2.hidden_dim is 0");
+    FAILS(sslcv_head_create_cpc_v2(context, &c, &none), SSLCV_ERR_INVALID_ARGUMENT, "cpc_v2.hidden_dim is 0");
     c.hidden_dim = 4;
     c.columns = 5000;
-    FAILS(sslcv_head_create_context_v2(context, &c, &none), SSLCV_ERR_INVALID_ARGUMENT, "context_v2.columns is 5000");
+    FAILS(sslcv_head_create_cpc_v2(context, &c, &none), SSLCV_ERR_INVALID_ARGUMENT, "cpc_v2.columns is 5000");
     c.columns = 7;
     c.num_blocks = -1;
-    FAILS(sslcv_head_create_context_v2(context, &c, &none), SSLCV_ERR_INVALID_ARGUMENT, "context_v2.num_blocks");
+    FAILS(sslcv_head_create_cpc_v2(context, &c, &none), SSLCV_ERR_INVALID_ARGUMENT, "cpc_v2.num_blocks");
     ck_assert_ptr_null(none);
 }
 END_TEST

@@ -13,7 +13,8 @@ typedef struct scaler {
     int32_t keeps_patches;
     int32_t forward_answer, backward_answer;
     int32_t breaks, adds, inner;
-    int32_t forwards, backwards, destroyed, flags;
+    int32_t forwards, backwards, destroyed;
+    sslcv_pass pass;  /* of the last forward */
     sslcv_status add; /* expected of an addition */
     int64_t in[4], out[4];
 } scaler;
@@ -40,7 +41,8 @@ static void add_tensor(sslcv_state *state, const char *name, int32_t role, int64
     ck_assert_int_eq(sslcv_state_add(state, &entry, NULL), expected);
 }
 
-static int32_t forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags)
+static int32_t forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out,
+                       const sslcv_pass *pass)
 {
     scaler *mine = user;
     const int64_t patches = mine->keeps_patches ? 1 : in->shape[2], rows = elements(in) / D;
@@ -49,13 +51,13 @@ static int32_t forward(void *user, sslcv_state *state, const sslcv_tensor *in, s
     int64_t r, j;
 
     mine->forwards++;
-    mine->flags = flags;
+    mine->pass = *pass;
     memcpy(mine->in, in->shape, sizeof mine->in);
     memcpy(mine->out, out->shape, sizeof mine->out);
     ck_assert_int_eq(in->ndim, 4);
     ck_assert_int_eq(out->ndim, 4);
     if (mine->adds) add_tensor(state, "late", SSLCV_ROLE_BIAS, 2, mine->add);
-    if (flags & SSLCV_PASS_TRAIN) data_of(state, "calls", SSLCV_STATE_VALUE)[0] += 1.0f;
+    if (pass->flags & SSLCV_PASS_TRAIN) data_of(state, "calls", SSLCV_STATE_VALUE)[0] += 1.0f;
     for (r = 0; r < rows; r++) {
         for (j = 0; j < D; j++) y[r / patches * D + j] += s[j] * x[r * D + j]; /* zeros at first */
     }
@@ -65,7 +67,7 @@ static int32_t forward(void *user, sslcv_state *state, const sslcv_tensor *in, s
 }
 
 static int32_t backward(void *user, sslcv_state *state, const sslcv_tensor *in, const sslcv_tensor *out,
-                        const sslcv_tensor *diff_out, sslcv_tensor *diff_in)
+                        const sslcv_tensor *diff_out, sslcv_tensor *diff_in, const sslcv_pass *pass)
 {
     scaler *mine = user;
     const int64_t patches = mine->keeps_patches ? 1 : in->shape[2], rows = elements(in) / D;
@@ -74,6 +76,7 @@ static int32_t backward(void *user, sslcv_state *state, const sslcv_tensor *in, 
     int64_t r, j;
 
     mine->backwards++;
+    ck_assert_mem_eq(pass, &mine->pass, sizeof *pass);
     ck_assert_mem_eq(out->shape, mine->out, sizeof mine->out);
     ck_assert_mem_eq(diff_out->shape, mine->out, sizeof mine->out);
     ck_assert_mem_eq(diff_in->shape, mine->in, sizeof mine->in);
@@ -154,7 +157,7 @@ START_TEST(hosts_see_all_axes)
     for (i = 0; i < 3; i++) {
         input = drawn(x, 1, 2.0f, i + 2, axes[i]);
         output = run_head(head, &input, i == 0 ? 0 : SSLCV_PASS_TRAIN);
-        ck_assert_int_eq(mine.flags, i == 0 ? 0 : SSLCV_PASS_TRAIN);
+        ck_assert_int_eq(mine.pass.flags, i == 0 ? 0 : SSLCV_PASS_TRAIN);
         ck_assert_mem_eq(mine.in, seen[i], sizeof mine.in);
         ck_assert_int_eq(mine.out[2], _i ? seen[i][2] : 1);
         ck_assert_int_eq(output.ndim, i + 2);

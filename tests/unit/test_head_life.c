@@ -206,15 +206,15 @@ static sslcv_head *make_kind(int kind)
         o.directions = 4;
         OK(sslcv_head_create_pixelcnn(context, &o, &head));
     } else {
-        sslcv_context_v2_options o;
+        sslcv_cpc_v2_options o;
 
-        OK(sslcv_context_v2_options_init(&o, sizeof o));
+        OK(sslcv_cpc_v2_options_init(&o, sizeof o));
         o.in_dim = 8;
         o.hidden_dim = 8;
         o.rows = 2;
         o.columns = 3;
         o.directions = 4;
-        OK(sslcv_head_create_context_v2(context, &o, &head));
+        OK(sslcv_head_create_cpc_v2(context, &o, &head));
     }
     return head;
 }

@@ -146,26 +146,28 @@ static float *data_of(sslcv_state *state, int32_t part)
     return tensor.data;
 }
 
-static int32_t forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags)
+static int32_t forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out,
+                       const sslcv_pass *pass)
 {
     const float *s = data_of(state, SSLCV_STATE_VALUE), *x = in->data;
     float *y = out->data;
     int64_t i;
 
     (void)user;
-    (void)flags;
+    (void)pass;
     for (i = 0; i < in->shape[0] * in->strides[0]; i++) y[i] = s[i % FEATURES] * x[i];
     return 0;
 }
 
 static int32_t backward(void *user, sslcv_state *state, const sslcv_tensor *in, const sslcv_tensor *out,
-                        const sslcv_tensor *diff_out, sslcv_tensor *diff_in)
+                        const sslcv_tensor *diff_out, sslcv_tensor *diff_in, const sslcv_pass *pass)
 {
     const float *s = data_of(state, SSLCV_STATE_VALUE), *x = in->data, *dy = diff_out->data;
     float *ds = data_of(state, SSLCV_STATE_GRADIENT), *dx = diff_in->data;
     int64_t i;
 
     (void)out;
+    (void)pass;
     for (i = 0; i < in->shape[0] * in->strides[0]; i++) {
         ds[i % FEATURES] += x[i] * dy[i];
         dx[i] = s[i % FEATURES] * dy[i];

@@ -455,7 +455,7 @@ static void deallocate(void *user, void *memory, size_t bytes)
 
 START_TEST(out_of_memory)
 {
-    const sslcv_allocator allocator = {sizeof allocator, NULL, allocate, deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, NULL, allocate, deallocate, NULL};
     const sslcv__decode_limits small = {1 << 20, 1 << 20, 1};
     const struct sample *s = &samples[_i];
     sslcv_context_options options;

@@ -127,8 +127,10 @@ START_TEST(refused_by_a_transform)
     sslcv_loader *loader = make_loader(context, &o);
 
     counters[0].answer = 5;
-    FAILS(try_next(loader), SSLCV_ERR_CANCELLED, "none of 8 samples can be read");
+    FAILS(try_next(loader), SSLCV_ERR_IO, "none of 8 samples can be read");
     ck_assert_int_eq(info_of(images).failed, 8);
+    counters[0].answer = -5; /* not the sample's fault: no other one is tried */
+    FAILS(try_next(loader), SSLCV_ERR_CANCELLED, "a custom transform answered -5");
     counters[0].answer = 0;
     next(loader);
     sslcv_loader_destroy(loader);
@@ -160,7 +162,7 @@ START_TEST(shapes_must_agree)
 
     o.batch_size = 2; /* each batch by itself may have its own */
     o.drop_last = 0;
-    OK(sslcv_dataset_add_file(list, NULL, "P6\n1 1\n255\nabc", 14, -1));
+    OK(sslcv_dataset_add_file(list, NULL, "P6\n1 1\n255\nabc", 14, -1, NULL));
     loader = make_loader(context, &o);
     OK(sslcv_loader_seek(loader, 0, 4));
     next(loader);

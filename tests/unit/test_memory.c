@@ -165,22 +165,22 @@ START_TEST(test_budget_for_growing_batches)
     make_simclr(&r, &o);
     make_views(&v, SIDE);
     for (i = 0; i < 2; i++) v.tensors[i].shape[0] = 4;
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     small = get_memory(&r);
     free_rig(&r);
     o.memory_budget = small.total + small.activations / 4;
     make_simclr(&r, &o);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     small = get_memory(&r);
     ck_assert_int_eq(small.micro_batch, 4);
     ck_assert_int_eq(small.recomputed_stages, 0);
     for (i = 0; i < 2; i++) v.tensors[i].shape[0] = BATCH;
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     large = get_memory(&r);
     ck_assert(large.micro_batch < BATCH || large.recomputed_stages > 0);
     ck_assert_int_le(large.total, o.memory_budget);
     for (i = 0; i < 2; i++) v.tensors[i].shape[0] = 4;
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     again = get_memory(&r);
     ck_assert_int_le(again.total, o.memory_budget);
     free_rig(&r);
@@ -197,14 +197,14 @@ START_TEST(test_budget_for_other_shapes)
 
     make_views(&v, SIDE);
     make_simclr(&r, &o);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     equal_views = get_memory(&r);
     free_rig(&r);
     o.memory_budget = equal_views.total + 2 * BATCH * PIXELS * 4; /* had the views not lain together */
     make_simclr(&r, &o);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     v.tensors[1].shape[2] = v.tensors[1].shape[3] = SIDE / 2;
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     other_views = get_memory(&r);
     ck_assert_int_le(other_views.total, o.memory_budget);
     ck_assert_int_eq(other_views.micro_batch, BATCH);
@@ -275,7 +275,7 @@ static void measure_peaks(int64_t batch, int64_t memory_budget, int64_t micro_ba
     static float pixels[64 * 3 * 32 * 32];
     const int64_t shape[4] = {64, 3, 32, 32};
     usage meter = {0, 0};
-    const sslcv_allocator allocator = {sizeof allocator, &meter, meter_take, meter_give};
+    const sslcv_allocator allocator = {sizeof allocator, &meter, meter_take, meter_give, NULL};
     sslcv_context_options c;
     sslcv_dataset_options d;
     sslcv_method_options m;
@@ -296,7 +296,7 @@ static void measure_peaks(int64_t batch, int64_t memory_budget, int64_t micro_ba
     OK(sslcv_dataset_options_init(&d, sizeof d, SSLCV_DATASET_LIST));
     OK(sslcv_dataset_create(context, &d, &dataset));
     OK(sslcv_tensor_init(&images, SSLCV_F32, pixels, 4, shape));
-    OK(sslcv_dataset_add_image(dataset, &images, NULL));
+    OK(sslcv_dataset_add_images(dataset, &images, NULL, NULL));
     before = process_bytes("VmRSS");
     held_before = meter.held;
     OK(sslcv_method_options_init(&m, sizeof m));

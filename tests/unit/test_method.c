@@ -414,10 +414,9 @@ START_TEST(test_without_data)
     FAILS(make_method(context, "simclr", NULL, NULL, small, 1, &trainer), SSLCV_ERR_INVALID_ARGUMENT,
           "trainer.steps_per_epoch is 0");
     OK(make_method(context, "simclr", NULL, NULL, "epochs=1 steps_per_epoch=2 width=0.125", 1, &trainer));
-    OK(sslcv_trainer_step_views(trainer, views, 2, NULL, NULL, NULL, NULL));
-    OK(sslcv_trainer_step_views(trainer, views, 2, NULL, NULL, NULL, NULL));
-    FAILS(sslcv_trainer_step_views(trainer, views, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_STATE,
-          "all 1 epochs are done");
+    OK(step_views(trainer, views, 2, NULL));
+    OK(step_views(trainer, views, 2, NULL));
+    FAILS(step_views(trainer, views, 2, NULL), SSLCV_ERR_STATE, "all 1 epochs are done");
     sslcv_trainer_destroy(trainer);
     sslcv_context_destroy(context);
 }

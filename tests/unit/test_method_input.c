@@ -53,7 +53,7 @@ static sslcv_dataset *make_images(sslcv_context *context, int64_t count, int64_t
     o.num_classes = 2;
     OK(sslcv_dataset_create(context, &o, &dataset));
     OK(sslcv_tensor_init(&tensor, SSLCV_F32, pixels, 4, shape));
-    OK(sslcv_dataset_add_image(dataset, &tensor, labels));
+    OK(sslcv_dataset_add_images(dataset, &tensor, labels, NULL));
     free(labels);
     free(pixels);
     return dataset;

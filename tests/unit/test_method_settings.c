@@ -135,7 +135,7 @@ END_TEST
 START_TEST(test_out_of_memory)
 {
     host h = {.fail_at = -1};
-    const sslcv_allocator allocator = {sizeof allocator, &h, host_allocate, host_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &h, host_allocate, host_deallocate, NULL};
     sslcv_context_options o;
     sslcv_context *context;
     sslcv_dataset *dataset;

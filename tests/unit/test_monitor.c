@@ -20,7 +20,7 @@ static sslcv_dataset *make_other_set(sslcv_context *context)
     o.num_classes = 3;
     OK(sslcv_dataset_create(context, &o, &dataset));
     OK(sslcv_tensor_init(&tensor, SSLCV_F32, images, 4, shape));
-    OK(sslcv_dataset_add_image(dataset, &tensor, labels));
+    OK(sslcv_dataset_add_images(dataset, &tensor, labels, NULL));
     return dataset;
 }
 
@@ -58,11 +58,9 @@ static void add_probes(rig *r, int64_t epochs)
     test.first = SAMPLES / 2;
     for (i = 0; i < (sslcv__minimize_check() == SSLCV_OK ? 3 : 2); i++) {
         OK(sslcv_probe_options_init(&o, sizeof o, kinds[i]));
-        o.neighbours = 3;
-        o.epochs = 2;
-        o.c_count = 2;
-        o.validation = 0.5;
-        o.first_spread = 0.01;
+        if (kinds[i] == SSLCV_PROBE_KNN) o.neighbors = 3;
+        if (kinds[i] == SSLCV_PROBE_LINEAR) o.epochs = 2, o.first_spread = 0.01;
+        if (kinds[i] == SSLCV_PROBE_LOGISTIC) o.c_count = 2, o.validation = 0.5;
         OK(sslcv_probe_create(r->context, &o, &probe));
         OK(sslcv_probe_watch(probe, r->trainer, names[i], &train, &test, epochs));
         sslcv_probe_destroy(probe);

@@ -203,41 +203,42 @@ START_TEST(bad_branches)
 }
 END_TEST
 
-static int32_t nothing(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags)
+static int32_t nothing(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out,
+                       const sslcv_pass *pass)
 {
-    (void)user, (void)state, (void)in, (void)out, (void)flags;
+    (void)user, (void)state, (void)in, (void)out, (void)pass;
     return 0;
 }
 
 static int32_t nothing_back(void *user, sslcv_state *state, const sslcv_tensor *in, const sslcv_tensor *out,
-                            const sslcv_tensor *diff_out, sslcv_tensor *diff_in)
+                            const sslcv_tensor *diff_out, sslcv_tensor *diff_in, const sslcv_pass *pass)
 {
-    (void)user, (void)state, (void)in, (void)out, (void)diff_out, (void)diff_in;
+    (void)user, (void)state, (void)in, (void)out, (void)diff_out, (void)diff_in, (void)pass;
     return 0;
 }
 
 START_TEST(heads_without_a_form)
 {
     static const char *const texts[4] = {"branch.heads[0], a patch_mlp,", "branch.heads[0], a pixelcnn,",
-                                         "branch.heads[0], a context_v2,", "branch.heads[0], a custom,"};
+                                         "branch.heads[0], a cpc_v2,", "branch.heads[0], a custom,"};
     sslcv_backbone *backbone = make(SSLCV_BACKBONE_RESNET18, SSLCV_NORM_BATCH, 0);
     sslcv_patch_mlp_options patch;
     sslcv_pixelcnn_options pixel;
-    sslcv_context_v2_options second;
+    sslcv_cpc_v2_options second;
     sslcv_head_callbacks callbacks;
     sslcv_head *made[4];
     int i;
 
     OK(sslcv_patch_mlp_options_init(&patch, sizeof patch));
     OK(sslcv_pixelcnn_options_init(&pixel, sizeof pixel));
-    OK(sslcv_context_v2_options_init(&second, sizeof second));
+    OK(sslcv_cpc_v2_options_init(&second, sizeof second));
     OK(sslcv_head_callbacks_init(&callbacks, sizeof callbacks));
     patch.in_dim = pixel.in_dim = second.in_dim = callbacks.in_dim = callbacks.out_dim = 32;
     callbacks.forward = nothing;
     callbacks.backward = nothing_back;
     OK(sslcv_head_create_patch_mlp(context, &patch, &made[0]));
     OK(sslcv_head_create_pixelcnn(context, &pixel, &made[1]));
-    OK(sslcv_head_create_context_v2(context, &second, &made[2]));
+    OK(sslcv_head_create_cpc_v2(context, &second, &made[2]));
     OK(sslcv_head_create_custom(context, &callbacks, &made[3]));
     for (i = 0; i < 4; i++) {
         const sslcv_branch branch = branch_of(backbone, &made[i], 1);

@@ -23,7 +23,7 @@ static sslcv_status add_crop(world *w)
 
     OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_RESIZED_CROP));
     t.height = t.width = OOM_SIDE;
-    return sslcv_augmenter_add(HAVE->augmenter, 0, &t);
+    return sslcv_augmenter_add_transform(HAVE->augmenter, 0, &t);
 }
 
 static int32_t copy_pixels(void *user, const sslcv_tensor *src, sslcv_tensor *dst, uint64_t random)
@@ -41,7 +41,7 @@ static sslcv_status add_custom(world *w)
 
     OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_CUSTOM));
     t.callbacks = &callbacks;
-    return sslcv_augmenter_add(HAVE->augmenter, 0, &t);
+    return sslcv_augmenter_add_transform(HAVE->augmenter, 0, &t);
 }
 
 CALL(create_augmenter, sslcv_augmenter_create(HAVE->context, &OUT->made.augmenter))
@@ -168,7 +168,7 @@ static sslcv_status add_images(world *w)
     const int64_t shape[4] = {2, 3, 5, 4}, labels[2] = {1, 2};
     const sslcv_tensor images = have_values(w, 4, shape);
 
-    return sslcv_dataset_add_image(HAVE->dataset, &images, labels);
+    return sslcv_dataset_add_images(HAVE->dataset, &images, labels, NULL);
 }
 
 static sslcv_status describe_dataset(world *w)
@@ -220,8 +220,8 @@ static void have_list_file(world *w)
 
 static const int64_t chosen[] = {2, 0, 2};
 
-CALL(add_bytes, sslcv_dataset_add_file(HAVE->dataset, NULL, "P5 1 1 255 x", 12, 1))
-CALL(add_path, sslcv_dataset_add_file(HAVE->dataset, "somewhere.png", NULL, 0, 1))
+CALL(add_bytes, sslcv_dataset_add_file(HAVE->dataset, NULL, "P5 1 1 255 x", 12, 1, NULL))
+CALL(add_path, sslcv_dataset_add_file(HAVE->dataset, "somewhere.png", NULL, 0, 1, NULL))
 CALL(split_share, split(w, NULL, 0))
 CALL(split_folds, split(w, NULL, 3))
 CALL(split_list, split(w, in_folder("list.txt"), 0))
@@ -350,8 +350,8 @@ static const scenario scenarios[] = {
     {"sslcv_augmenter_create", NULL, create_augmenter, 0, 0},
     {"sslcv_augmenter_add_view", have_empty_augmenter, add_view, 0, 0},
     {"sslcv_augmenter_add_view", have_view, add_view, 0, 0},
-    {"sslcv_augmenter_add", have_view, add_crop, 0, 0},
-    {"sslcv_augmenter_add", have_view, add_custom, KEEPS, 0},
+    {"sslcv_augmenter_add_transform", have_view, add_crop, 0, 0},
+    {"sslcv_augmenter_add_transform", have_view, add_custom, KEEPS, 0},
     {"sslcv_augmenter_add_preset", have_empty_augmenter, add_preset, KEEPS, 0},
     {"sslcv_augmenter_add_preset", have_empty_augmenter, add_patches, KEEPS, 0},
     {"sslcv_augmenter_get_view", have_view, describe_view, ALLOCATES_NOTHING, 0},
@@ -362,7 +362,7 @@ static const scenario scenarios[] = {
     {"sslcv_dataset_create", have_folder, open_cifar, 0, 0},
     {"sslcv_dataset_create", have_folder, open_idx, 0, 0},
     {"sslcv_dataset_create", NULL, open_callbacks, 0, 0},
-    {"sslcv_dataset_add_image", have_dataset, add_images, 0, 0},
+    {"sslcv_dataset_add_images", have_dataset, add_images, 0, 0},
     {"sslcv_dataset_add_file", have_dataset, add_bytes, 0, 0},
     {"sslcv_dataset_add_file", have_dataset, add_path, 0, 0},
     {"sslcv_dataset_get_info", have_dataset, describe_dataset, ALLOCATES_NOTHING, 0},

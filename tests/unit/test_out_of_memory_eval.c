@@ -217,12 +217,10 @@ static sslcv_status create_probe(world *w, int32_t kind, sslcv_probe **probe)
     sslcv_probe_options o;
 
     OK(sslcv_probe_options_init(&o, sizeof o, kind));
-    o.neighbours = 3;
-    o.epochs = 3;
-    o.batch_size = 8;
-    o.seed = 4;
-    o.c_count = 3;
-    o.standardize = kind == SSLCV_PROBE_KNN ? SSLCV_STANDARDIZE_NONE : SSLCV_STANDARDIZE_SPREAD;
+    if (kind == SSLCV_PROBE_KNN) o.neighbors = 3;
+    if (kind == SSLCV_PROBE_LINEAR) o.epochs = 3, o.batch_size = 8;
+    if (kind == SSLCV_PROBE_LOGISTIC) o.c_count = 3;
+    if (kind != SSLCV_PROBE_KNN) o.seed = 4, o.standardize = SSLCV_STANDARDIZE_SPREAD;
     return sslcv_probe_create(HAVE->context, &o, probe);
 }
 

@@ -254,7 +254,7 @@ static void have_pictures(world *w, const char *name)
     rename(in_folder(name), in_folder("photos/a"));
     o = dataset_options(SSLCV_DATASET_LIST, NULL);
     HAVE->dataset = make_dataset(HAVE->context, &o);
-    OK(sslcv_dataset_add_file(HAVE->dataset, in_folder("photos/a"), NULL, 0, 0));
+    OK(sslcv_dataset_add_file(HAVE->dataset, in_folder("photos/a"), NULL, 0, 0, NULL));
 }
 
 static void have_jpeg(world *w)

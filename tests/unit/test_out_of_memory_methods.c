@@ -19,7 +19,7 @@ static void have_pictures(world *w)
     for (i = 0; i < SAMPLES * 3 * SIDE * SIDE; i++) pixels[i] += 0.5f;
     HAVE->dataset = make_list(HAVE->context);
     OK(sslcv_tensor_init(&images, SSLCV_F32, pixels, 4, shape));
-    OK(sslcv_dataset_add_image(HAVE->dataset, &images, labels));
+    OK(sslcv_dataset_add_images(HAVE->dataset, &images, labels, NULL));
     free(pixels);
 }
 

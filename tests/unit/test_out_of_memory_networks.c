@@ -182,34 +182,35 @@ static sslcv_status pixelcnn(world *w, sslcv_head **head)
     return sslcv_head_create_pixelcnn(HAVE->context, &o, head);
 }
 
-static sslcv_status context_v2(world *w, sslcv_head **head)
+static sslcv_status cpc_v2(world *w, sslcv_head **head)
 {
-    sslcv_context_v2_options o;
+    sslcv_cpc_v2_options o;
 
-    OK(sslcv_context_v2_options_init(&o, sizeof o));
+    OK(sslcv_cpc_v2_options_init(&o, sizeof o));
     o.in_dim = OOM_FEATURES;
     o.hidden_dim = 4;
     o.rows = o.columns = GRID;
     o.num_blocks = 2;
     o.seed = 2;
-    return sslcv_head_create_context_v2(HAVE->context, &o, head);
+    return sslcv_head_create_cpc_v2(HAVE->context, &o, head);
 }
 
-static int32_t copy_forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out, int32_t flags)
+static int32_t copy_forward(void *user, sslcv_state *state, const sslcv_tensor *in, sslcv_tensor *out,
+                            const sslcv_pass *pass)
 {
     (void)user;
     (void)state;
-    (void)flags;
+    (void)pass;
     memcpy(out->data, in->data, sizeof(float) * (size_t)(in->shape[0] * in->shape[1] * in->shape[2] * in->shape[3]));
     return 0;
 }
 
 static int32_t copy_backward(void *user, sslcv_state *state, const sslcv_tensor *in, const sslcv_tensor *out,
-                             const sslcv_tensor *diff_out, sslcv_tensor *diff_in)
+                             const sslcv_tensor *diff_out, sslcv_tensor *diff_in, const sslcv_pass *pass)
 {
     (void)out;
     (void)in;
-    return copy_forward(user, state, diff_out, diff_in, 0);
+    return copy_forward(user, state, diff_out, diff_in, pass);
 }
 
 static sslcv_status custom(world *w, sslcv_head **head)
@@ -226,7 +227,7 @@ static sslcv_status custom(world *w, sslcv_head **head)
 CALL(create_patch_mlp, patch_mlp(w, &OUT->made.head))
 CALL(create_prototypes, prototypes(w, &OUT->made.head))
 CALL(create_pixelcnn, pixelcnn(w, &OUT->made.head))
-CALL(create_context_v2, context_v2(w, &OUT->made.head))
+CALL(create_cpc_v2, cpc_v2(w, &OUT->made.head))
 CALL(create_custom, custom(w, &OUT->made.head))
 
 static void have_head_and_tape(world *w)
@@ -244,7 +245,7 @@ static void have_head_and_tape(world *w)
 HAVE_HEAD(patch_mlp)
 HAVE_HEAD(prototypes)
 HAVE_HEAD(pixelcnn)
-HAVE_HEAD(context_v2)
+HAVE_HEAD(cpc_v2)
 HAVE_HEAD(custom)
 
 static sslcv_status train_head(world *w)
@@ -284,7 +285,7 @@ HAVE_PASS(head_and_tape)
 HAVE_PASS(patch_mlp)
 HAVE_PASS(prototypes)
 HAVE_PASS(pixelcnn)
-HAVE_PASS(context_v2)
+HAVE_PASS(cpc_v2)
 HAVE_PASS(custom)
 
 static sslcv_status describe_head(world *w)
@@ -343,19 +344,19 @@ static const scenario scenarios[] = {
     {"sslcv_head_create_patch_mlp", NULL, create_patch_mlp, 0, 0},
     {"sslcv_head_create_prototypes", NULL, create_prototypes, 0, 0},
     {"sslcv_head_create_pixelcnn", NULL, create_pixelcnn, 0, 0},
-    {"sslcv_head_create_context_v2", NULL, create_context_v2, 0, 0},
+    {"sslcv_head_create_cpc_v2", NULL, create_cpc_v2, 0, 0},
     {"sslcv_head_create_custom", NULL, create_custom, 0, 0},
     {"sslcv_head_forward", have_head_and_tape, train_head, KEEPS, 0},
     {"sslcv_head_forward", have_patch_mlp, train_head, KEEPS, 0},
     {"sslcv_head_forward", have_prototypes, train_head, KEEPS, 0},
     {"sslcv_head_forward", have_pixelcnn, train_head, KEEPS, 0},
-    {"sslcv_head_forward", have_context_v2, train_head, KEEPS, 0},
+    {"sslcv_head_forward", have_cpc_v2, train_head, KEEPS, 0},
     {"sslcv_head_forward", have_custom, train_head, KEEPS, 0},
     {"sslcv_tape_backward", have_pass_of_head_and_tape, backward_head, ALLOCATES_NOTHING, 0},
     {"sslcv_tape_backward", have_pass_of_patch_mlp, backward_head, ALLOCATES_NOTHING, 0},
     {"sslcv_tape_backward", have_pass_of_prototypes, backward_head, ALLOCATES_NOTHING, 0},
     {"sslcv_tape_backward", have_pass_of_pixelcnn, backward_head, ALLOCATES_NOTHING, 0},
-    {"sslcv_tape_backward", have_pass_of_context_v2, backward_head, ALLOCATES_NOTHING, 0},
+    {"sslcv_tape_backward", have_pass_of_cpc_v2, backward_head, ALLOCATES_NOTHING, 0},
     {"sslcv_tape_backward", have_pass_of_custom, backward_head, 0, 0},
     {"sslcv_head_clone", have_head, clone_head, 0, 0},
     {"sslcv_head_clone", have_custom, clone_head, 0, 0},

@@ -10,7 +10,7 @@
 
 static sslcv_status create_context(world *w)
 {
-    const sslcv_allocator allocator = {sizeof allocator, &w->memory, host_allocate, host_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &w->memory, host_allocate, host_deallocate, NULL};
     sslcv_context_options o;
 
     OK(sslcv_context_options_init(&o, sizeof o));
@@ -20,7 +20,7 @@ static sslcv_status create_context(world *w)
 
 static sslcv_status create_tuned_context(world *w)
 {
-    const sslcv_allocator allocator = {sizeof allocator, &w->memory, host_allocate, host_deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &w->memory, host_allocate, host_deallocate, NULL};
     sslcv_context_options o;
 
     OK(sslcv_context_options_init(&o, sizeof o));

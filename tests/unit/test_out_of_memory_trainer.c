@@ -163,10 +163,14 @@ static sslcv_status step_views(world *w)
 {
     const int64_t shape[4] = {OOM_BATCH, 3, OOM_SIDE, OOM_SIDE};
     sslcv_tensor views[2];
+    sslcv_view_batch batch;
 
     views[0] = have_values(w, 4, shape);
     views[1] = views[0];
-    return sslcv_trainer_step_views(HAVE->trainer, views, 2, NULL, NULL, NULL, NULL);
+    OK(sslcv_view_batch_init(&batch, sizeof batch));
+    batch.views = views;
+    batch.num_views = 2;
+    return sslcv_trainer_step_views(HAVE->trainer, &batch, NULL);
 }
 
 static void have_step(world *w)
@@ -289,7 +293,7 @@ static void have_probe(world *w)
 
     have_simclr(w);
     OK(sslcv_probe_options_init(&o, sizeof o, SSLCV_PROBE_KNN));
-    o.neighbours = 3;
+    o.neighbors = 3;
     OK(sslcv_probe_create(HAVE->context, &o, &HAVE->probe));
 }
 

@@ -94,7 +94,7 @@ START_TEST(oblong_grid)
     t.columns = 1;
     add(&flip);
     OK(sslcv_augmenter_add_view(augmenter, 0, &view));
-    OK(sslcv_augmenter_add(augmenter, view, &t));
+    OK(sslcv_augmenter_add_transform(augmenter, view, &t));
     OK(sslcv_tensor_init(&result, SSLCV_F32, cut, 4, (const int64_t[4]){5, 3, 12, 32}));
     for (sample = 0; sample < 4; sample++) {
         plain.data = whole;
@@ -184,8 +184,8 @@ START_TEST(each_by_itself)
 
     add(&t);
     OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
-    OK(sslcv_augmenter_add(augmenter, view, &t));
-    OK(sslcv_augmenter_add(augmenter, view, &flip));
+    OK(sslcv_augmenter_add_transform(augmenter, view, &t));
+    OK(sslcv_augmenter_add_transform(augmenter, view, &flip));
     for (sample = 0; sample < 200; sample++) {
         int64_t of_image = 0;
 
@@ -266,10 +266,10 @@ START_TEST(continued)
     add(&jitter);
     add(&crop);
     OK(sslcv_augmenter_add_view(augmenter, 0, &view));
-    FAILS(sslcv_augmenter_add(augmenter, view, &t), SSLCV_ERR_STATE, "the view is patches already");
+    FAILS(sslcv_augmenter_add_transform(augmenter, view, &t), SSLCV_ERR_STATE, "the view is patches already");
     last.first = 2;
     last.count = 1;
-    OK(sslcv_augmenter_add(augmenter, view, &last));
+    OK(sslcv_augmenter_add_transform(augmenter, view, &last));
     OK(sslcv_augmenter_get_view(augmenter, view, &info));
     ck_assert(info.rows == 4 && info.columns == 4 && info.channels == 1 && info.height == 6);
     OK(sslcv__augment_scratch_create(context, &scratch));
@@ -340,7 +340,7 @@ START_TEST(errors)
 #define WRONG(change, text)                                                                                            \
     t = grid(GRID, PATCH, SSLCV_PLACEMENT_OVERLAP);                                                                    \
     change;                                                                                                            \
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, text)
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, text)
     WRONG(t.rows = 0, "patches.rows is 0; must be 1 .. 256");
     WRONG(t.columns = 257, "patches.columns is 257");
     WRONG(t.height = 0, "patches.height is 0");
@@ -372,7 +372,7 @@ START_TEST(errors)
     start_anew();
     t = grid(GRID, PATCH, SSLCV_PLACEMENT_OVERLAP);
     add(&t);
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_STATE, "can't be cut into patches");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_STATE, "can't be cut into patches");
     FAILS(sslcv_augmenter_apply(augmenter, &source, 1, 0, 0, 0, &flat), SSLCV_ERR_INVALID_ARGUMENT, "out.ndim is 3");
     FAILS(sslcv_augmenter_apply(augmenter, &source, 1, 0, 0, 0, &result), SSLCV_ERR_INVALID_ARGUMENT,
           "out.shape[0] is 1");
@@ -403,7 +403,7 @@ START_TEST(failure_leaves_out_alone)
     add(&t);
     add(&custom);
     memset(results, 0x55, sizeof results);
-    FAILS(sslcv_augmenter_apply(augmenter, &source, 1, 0, 0, 0, &result), SSLCV_ERR_CANCELLED, "answered 4");
+    FAILS(sslcv_augmenter_apply(augmenter, &source, 1, 0, 0, 0, &result), SSLCV_ERR_IO, "answered 4");
     for (i = 0; i < sizeof results; i++) ck_assert_int_eq(((uint8_t *)results)[i], 0x55);
     OK(sslcv_augmenter_apply(augmenter, &source, 1, 0, 0, 0, &result));
     ck_assert(is_cut_at(results, PATCH, 0, 0));
@@ -423,7 +423,7 @@ static sslcv_status use_patches(sslcv_context *poor, const sslcv_tensor *source,
     SSLCV__TRY(sslcv_augmenter_add_preset(a, "pirl-cifar", SIDE, &view, NULL));
     SSLCV__TRY(sslcv_augmenter_add_view(a, view + 1, &view));
     SSLCV__TRY(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_GAUSSIAN_BLUR));
-    SSLCV__TRY(sslcv_augmenter_add(a, view, &t));
+    SSLCV__TRY(sslcv_augmenter_add_transform(a, view, &t));
     SSLCV__TRY(sslcv_augmenter_apply(a, source, 1, 0, 0, view, result));
 end:
     sslcv_augmenter_destroy(a);
@@ -519,7 +519,7 @@ START_TEST(loaded)
         for (i = 0; i < IMAGES; i++) {
             const sslcv_tensor one = planar(SSLCV_U8, bytes + i * 3 * SIDE * SIDE, 3, SIDE, SIDE);
 
-            OK(sslcv_dataset_add_image(list, &one, NULL));
+            OK(sslcv_dataset_add_images(list, &one, NULL, NULL));
         }
         OK(sslcv_augmenter_create(own, &a));
         OK(sslcv_augmenter_add_preset(a, "pirl-cifar", 0, NULL, NULL));

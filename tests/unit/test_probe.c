@@ -25,11 +25,11 @@ START_TEST(options_are_checked)
     FAILS(sslcv_probe_options_init(&o, 8, 1), SSLCV_ERR_INVALID_ARGUMENT, "struct_size is 8");
 
     OK(sslcv_probe_options_init(&defaults, sizeof defaults, SSLCV_PROBE_KNN));
-    ck_assert_int_eq(defaults.neighbours, 200);
+    ck_assert_int_eq(defaults.neighbors, 200);
     CLOSE(defaults.temperature, 0.1, 0);
     o = defaults;
-    o.neighbours = 0;
-    refuse_option(context, &o, "probe.neighbours is 0; must be >= 1");
+    o.neighbors = 0;
+    refuse_option(context, &o, "probe.neighbors is 0; must be >= 1");
     o = defaults;
     o.temperature = 0;
     refuse_option(context, &o, "probe.temperature is 0; must be > 0");
@@ -39,9 +39,8 @@ START_TEST(options_are_checked)
     o.kind = 9;
     refuse_option(context, &o, "probe.kind is 9");
     o = defaults;
-    o.epochs = -1; /* not a field of KNN */
-    OK(sslcv_probe_create(context, &o, &probe));
-    sslcv_probe_destroy(probe);
+    o.epochs = 7;
+    refuse_option(context, &o, "probe.epochs is set, but kind 1 does not read it");
 
     defaults = linear_options();
     ck_assert_int_eq(defaults.epochs, 100);
@@ -101,7 +100,7 @@ START_TEST(fit_and_predict_refuse)
     labels[2] = -1;
     labels[3] = -1;
     FAILS(sslcv_probe_fit(probe, &features, labels), SSLCV_ERR_LIMIT,
-          "probe.neighbours is 3; there are only 2 labelled rows");
+          "probe.neighbors is 3; there are only 2 labelled rows");
     labels[0] = labels[1] = -1;
     FAILS(sslcv_probe_fit(probe, &features, labels), SSLCV_ERR_LIMIT, "none of the 4 rows has a label");
     labels[0] = labels[2] = 0;
@@ -245,13 +244,14 @@ START_TEST(out_of_memory)
     sslcv_probe_options options;
 
     OK(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_KNN));
-    options.neighbours = 5;
+    options.neighbors = 5;
     starve(&h, context, &options);
     options = linear_options();
     options.epochs = 2;
     options.standardize = SSLCV_STANDARDIZE_SPREAD;
     starve(&h, context, &options);
-    options.kind = SSLCV_PROBE_LOGISTIC;
+    OK(sslcv_probe_options_init(&options, sizeof options, SSLCV_PROBE_LOGISTIC));
+    options.standardize = SSLCV_STANDARDIZE_SPREAD;
     options.c_count = 3;
     if (sslcv__minimize_check() == SSLCV_OK) starve(&h, context, &options);
     sslcv_context_destroy(context);

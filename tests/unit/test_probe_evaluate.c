@@ -68,7 +68,7 @@ START_TEST(evaluate_leaves_one_out)
     CLOSE(evaluate(probe, &train, &part, 5), naive_leave_one_out(rows, COUNT, w.dim, labels, 4, 5), 1e-12);
     OK(sslcv_probe_evaluate(all, &train, &train, &metrics));
     FAILS(sslcv_probe_evaluate(too_many, &train, &train, &metrics), SSLCV_ERR_LIMIT,
-          "probe.neighbours is 13; of 13 labelled rows only 12 are left");
+          "probe.neighbors is 13; of 13 labelled rows only 12 are left");
     free(rows);
     sslcv_probe_destroy(probe);
     sslcv_probe_destroy(all);
@@ -97,7 +97,7 @@ START_TEST(evaluate_excludes_the_sample_itself)
         picture(0, i / 2, pixels); /* 0 and 1 are alike, and so are 2 and 3 */
         OK(sslcv_tensor_init(&image, SSLCV_U8, pixels, 3, shape));
         label = i == 1 ? 2 : i == 2 ? -1 : i == 3 ? 1 : 0;
-        OK(sslcv_dataset_add_image(w.dataset, &image, &label));
+        OK(sslcv_dataset_add_images(w.dataset, &image, &label, NULL));
     }
     train = test = make_options(&w, branches, 1);
     CLOSE(evaluate(probe, &train, &test, 3), 0, 0); /* 0 and 1 take each other's label; 3 has lost its twin */
@@ -196,7 +196,7 @@ START_TEST(evaluate_refuses_other_channels)
     int64_t label;
 
     OK(sslcv_tensor_init(&image, SSLCV_U8, pixels, 3, shape));
-    for (label = 0; label < 4; label++) OK(sslcv_dataset_add_image(grey, &image, &label));
+    for (label = 0; label < 4; label++) OK(sslcv_dataset_add_images(grey, &image, &label, NULL));
     options.dataset = grey;
     FAILS(sslcv_probe_evaluate(probe, &options, &options, &metrics), SSLCV_ERR_INVALID_ARGUMENT,
           "the data set gives view 0 1 channels; the backbone takes 3");
@@ -326,7 +326,7 @@ START_TEST(watch_failure_stops_the_run)
     sslcv_probe *probe = make_knn(w.context, 200, 0.1);
 
     OK(sslcv_probe_watch(probe, trainer, "knn", &embedding, &embedding, 1));
-    FAILS(sslcv_trainer_run(trainer, 0), SSLCV_ERR_CANCELLED, "probe.neighbours is 200");
+    FAILS(sslcv_trainer_run(trainer, 0), SSLCV_ERR_CANCELLED, "probe.neighbors is 200");
     sslcv_probe_destroy(probe);
     sslcv_trainer_destroy(trainer);
     destroy_world(&w);

@@ -77,9 +77,9 @@ static sslcv_augmenter *gentle_views(sslcv_context *context)
         OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_RESIZED_CROP));
         t.height = t.width = SIDE;
         t.min = 0.6;
-        OK(sslcv_augmenter_add(augmenter, view, &t));
+        OK(sslcv_augmenter_add_transform(augmenter, view, &t));
         OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_HORIZONTAL_FLIP));
-        OK(sslcv_augmenter_add(augmenter, view, &t));
+        OK(sslcv_augmenter_add_transform(augmenter, view, &t));
     }
     return augmenter;
 }
@@ -222,7 +222,7 @@ START_TEST(test_views_of_the_host)
     }
     snprintf(settings, sizeof settings, TINY " epochs=1 steps_per_epoch=2 %s%s", row->settings, host_settings(row, 0));
     OK(make_method(context, row->method, NULL, NULL, settings, 1, &trainer));
-    for (i = 0; i < 2; i++) OK(sslcv_trainer_step_views(trainer, views, 2, NULL, ids, labels, NULL));
+    for (i = 0; i < 2; i++) OK(step_views_with(trainer, views, 2, NULL, ids, labels, NULL));
     sslcv_trainer_destroy(trainer);
     trainer = NULL;
 

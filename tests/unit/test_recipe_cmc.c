@@ -247,11 +247,11 @@ static sslcv_augmenter *several_views(sslcv_context *context)
         OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
         OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_RESIZED_CROP));
         t.height = t.width = SIDE;
-        OK(sslcv_augmenter_add(augmenter, view, &t));
+        OK(sslcv_augmenter_add_transform(augmenter, view, &t));
         if (counts[i] == 3) continue; /* its shape follows the image's */
         OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_SELECT_CHANNELS));
         t.count = counts[i];
-        OK(sslcv_augmenter_add(augmenter, view, &t));
+        OK(sslcv_augmenter_add_transform(augmenter, view, &t));
     }
     return augmenter;
 }

@@ -22,7 +22,7 @@ START_TEST(test_composition)
         "branch 1: branch 0 -> head 0 (pixelcnn 16-64, joined)\n"
         "loss 0: 1 * cpc(branch 0, branch 1)\n",
         "branch 0: view 0 -> backbone 0 (joined)\n"
-        "branch 1: branch 0 -> head 0 (context_v2 16-64, joined)\n"
+        "branch 1: branch 0 -> head 0 (cpc_v2 16-64, joined)\n"
         "branch 2: view 0 -> momentum backbone 0 (joined), fixed statistics; not used, not run, its copies follow\n"
         "loss 0: 1 * cpc(branch 0, branch 1)\n"};
     rig r = make_row(_i, "");
@@ -298,7 +298,7 @@ static double step_on(rig *r, float *patches, int64_t images)
     sslcv_tensor view;
 
     OK(sslcv_tensor_init(&view, SSLCV_F32, patches, 4, shape));
-    OK(sslcv_trainer_step_views(r->trainer, &view, 1, &count, NULL, NULL, &progress));
+    OK(step_views_with(r->trainer, &view, 1, &count, NULL, NULL, &progress));
     return progress.loss;
 }
 

@@ -111,12 +111,12 @@ static sslcv_status with_augmenter(rig *r, int64_t size, int64_t cells, int64_t 
     OK(sslcv_augmenter_add_view(o.augmenter, SSLCV_SOURCE_IMAGE, NULL));
     OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_CROP));
     t.height = t.width = size;
-    OK(sslcv_augmenter_add(o.augmenter, 0, &t));
+    OK(sslcv_augmenter_add_transform(o.augmenter, 0, &t));
     if (cells > 1) {
         OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_PATCHES));
         t.rows = t.columns = cells;
         t.height = t.width = side;
-        OK(sslcv_augmenter_add(o.augmenter, 0, &t));
+        OK(sslcv_augmenter_add_transform(o.augmenter, 0, &t));
     }
     o.dataset = r->dataset;
     o.settings = settings;
@@ -163,10 +163,10 @@ START_TEST(test_patches_of_the_host)
     golden_input(2, 9 * 2 * 3 * 8 * 8, patches);
     OK(sslcv_tensor_init(&view, SSLCV_F32, patches, 4, shape));
     OK(make_method(context, "cpc-v2", NULL, NULL, NARROW " steps_per_epoch=2 grid=3 last_offset=2", 1, &trainer));
-    OK(sslcv_trainer_step_views(trainer, &view, 1, &count, NULL, NULL, NULL));
+    OK(step_views_with(trainer, &view, 1, &count, NULL, NULL, NULL));
     sslcv_trainer_destroy(trainer);
     OK(make_method(context, "cpc-v2", NULL, NULL, NARROW " steps_per_epoch=2", 1, &trainer)); /* 5 x 5 */
-    ck_assert_int_ne(sslcv_trainer_step_views(trainer, &view, 1, &count, NULL, NULL, NULL), SSLCV_OK);
+    ck_assert_int_ne(step_views_with(trainer, &view, 1, &count, NULL, NULL, NULL), SSLCV_OK);
     ck_assert_msg(strstr(sslcv_last_error(), "25") != NULL, "%s", sslcv_last_error());
     sslcv_trainer_destroy(trainer);
     sslcv_context_destroy(context);

@@ -281,8 +281,7 @@ START_TEST(test_views_of_the_host)
     golden_input(2, 2 * BATCH * OUT, rows);
     for (i = 0; i < BATCH; i++) ids[i] = i;
     for (i = 0; i < 2; i++) OK(sslcv_tensor_init(&views[i], SSLCV_F32, pixels, 4, shape));
-    FAILS(sslcv_trainer_step_views(trainer, views, 2, NULL, ids, NULL, NULL), SSLCV_ERR_STATE,
-          "cluster remembers 0 samples");
+    FAILS(step_views_with(trainer, views, 2, NULL, ids, NULL, NULL), SSLCV_ERR_STATE, "cluster remembers 0 samples");
     OK(sslcv_tensor_init(&input, SSLCV_F32, rows, 3, axes));
     OK(sslcv_loss_call_init(&call, sizeof call));
     call.inputs = &input;
@@ -291,7 +290,7 @@ START_TEST(test_views_of_the_host)
     OK(sslcv_trainer_get_loss(trainer, 0, &loss));
     OK(sslcv_loss_compute(loss, &call));
     sslcv_loss_destroy(loss);
-    for (i = 0; i < 6; i++) OK(sslcv_trainer_step_views(trainer, views, 2, NULL, ids, NULL, NULL));
+    for (i = 0; i < 6; i++) OK(step_views_with(trainer, views, 2, NULL, ids, NULL, NULL));
     sslcv_trainer_destroy(trainer);
     sslcv_context_destroy(context);
 }

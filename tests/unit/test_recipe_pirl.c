@@ -229,13 +229,13 @@ static sslcv_augmenter *grid_views(sslcv_context *context, int64_t grid)
         OK(sslcv_augmenter_add_view(augmenter, SSLCV_SOURCE_IMAGE, &view));
         OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_RANDOM_RESIZED_CROP));
         t.height = t.width = SIDE;
-        OK(sslcv_augmenter_add(augmenter, view, &t));
+        OK(sslcv_augmenter_add_transform(augmenter, view, &t));
         if (i == 0 || grid == 1) continue;
         OK(sslcv_transform_init(&t, sizeof t, SSLCV_TRANSFORM_PATCHES));
         t.rows = t.columns = grid;
         t.height = t.width = SIDE / grid;
         t.placement = SSLCV_PLACEMENT_CELL;
-        OK(sslcv_augmenter_add(augmenter, view, &t));
+        OK(sslcv_augmenter_add_transform(augmenter, view, &t));
     }
     return augmenter;
 }
@@ -295,11 +295,11 @@ START_TEST(test_jigsaw_of_the_host)
     for (i = 0; i < 2; i++) OK(sslcv_tensor_init(&views[i], SSLCV_F32, pixels, 4, shapes[i]));
     OK(make_method(context, "pirl", NULL, NULL,
                    "batch=8 width=0.0625 epochs=1 steps_per_epoch=2 negatives=12 bank_size=30", 1, &trainer));
-    FAILS(sslcv_trainer_step_views(trainer, views, 2, patches, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "ids");
-    FAILS(sslcv_trainer_step_views(trainer, views, 2, patches, ids, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
+    FAILS(step_views_with(trainer, views, 2, patches, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "ids");
+    FAILS(step_views_with(trainer, views, 2, patches, ids, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
           "call.ids[7] is 30; must be below nce_bank.num_samples, 30");
     ids[7] = 29;
-    OK(sslcv_trainer_step_views(trainer, views, 2, patches, ids, NULL, NULL));
+    OK(step_views_with(trainer, views, 2, patches, ids, NULL, NULL));
     sslcv_trainer_destroy(trainer);
     sslcv_context_destroy(context);
 }

@@ -243,7 +243,7 @@ END_TEST
 START_TEST(out_of_memory)
 {
     budget memory = {.left = -1};
-    const sslcv_allocator allocator = {sizeof allocator, &memory, allocate, deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &memory, allocate, deallocate, NULL};
     recorder log = {.text = ""};
     const rig_options o = {.allocator = &allocator, .epochs = 2, .seed = 7, .log = count_log, .log_user = &log};
     sslcv_status status = SSLCV_ERR_OUT_OF_MEMORY;

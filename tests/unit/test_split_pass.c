@@ -187,6 +187,25 @@ START_TEST(shuffling_changes_groups_alone)
 }
 END_TEST
 
+START_TEST(tapes_shuffle_each_pass_anew)
+{
+    float first[BATCH * DIM], second[BATCH * DIM], other[BATCH * DIM];
+    setup s;
+
+    begin(&s);
+    features_of(&s, pass_of(TRAIN | SHUFFLE, 2, 0), first);
+    features_of(&s, pass_of(TRAIN | SHUFFLE, 2, 0), second);
+    ck_assert_mem_ne(first, second, sizeof first);
+    sslcv_tape_destroy(tape);
+    OK(sslcv_tape_create(context, &tape));
+    features_of(&s, pass_of(TRAIN | SHUFFLE, 2, 0), other);
+    ck_assert_mem_eq(first, other, sizeof first);
+    features_of(&s, pass_of(TRAIN | SHUFFLE, 2, 0), other);
+    ck_assert_mem_eq(second, other, sizeof first);
+    end(&s);
+}
+END_TEST
+
 START_TEST(recomputing_changes_nothing)
 {
     static const int32_t ways[] = {SSLCV__RECOMPUTE_NORMS, SSLCV__RECOMPUTE_STAGE << 1, 63};
@@ -380,6 +399,7 @@ int main(void)
     tcase_add_loop_test(tests, groups_equal_passes_of_their_own, 0, 2);
     tcase_add_test(tests, evaluation_takes_no_groups);
     tcase_add_test(tests, shuffling_changes_groups_alone);
+    tcase_add_test(tests, tapes_shuffle_each_pass_anew);
     tcase_add_test(tests, recomputing_changes_nothing);
     tcase_add_test(tests, statistics_are_recorded_all_or_none);
     tcase_add_test(tests, shuffled_rows_meet_evenly);

@@ -593,7 +593,7 @@ END_TEST
 START_TEST(test_create_out_of_memory)
 {
     budget b = {-1, 0};
-    const sslcv_allocator allocator = {sizeof allocator, &b, allocate, deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &b, allocate, deallocate, NULL};
     rig_options o = plain;
     sslcv_status status;
     int64_t n, held;

@@ -56,14 +56,14 @@ START_TEST(test_statistics)
     o.ema_when = SSLCV_EMA_AFTER_STEP;
     make_views(&v, SIDE);
     make_moco(&r, &o);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     ck_assert(first_of(read_copy(&r, SSLCV_ROLE_BUFFER)) != 0.0);
     ck_assert(!equal(read_copy(&r, SSLCV_ROLE_BUFFER), read_backbone(&r, SSLCV_ROLE_BUFFER)));
     free_rig(&r);
 
     make_rig(&r, &o);
     compose_moco(&r, SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT, 0);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     ck_assert(equal(read_copy(&r, SSLCV_ROLE_BUFFER), read_backbone(&r, SSLCV_ROLE_BUFFER)));
     free_rig(&r);
 
@@ -71,7 +71,7 @@ START_TEST(test_statistics)
     b = given_branch(&r, query_view, 1, &r.projection);
     b.momentum = 1;
     append(&r, &b);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     ck_assert(equal(read_copy(&r, SSLCV_ROLE_BUFFER), read_backbone(&r, SSLCV_ROLE_BUFFER)));
     ck_assert(!equal(read_copy(&r, SSLCV_ROLE_PARAMETERS), read_backbone(&r, SSLCV_ROLE_PARAMETERS)));
     free_rig(&r);

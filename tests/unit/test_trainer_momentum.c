@@ -58,7 +58,7 @@ START_TEST(test_moco_by_hand)
     for (t = 0; t < 5; t++) {
         double loss;
 
-        OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, &progress));
+        OK(step_views(r.trainer, v.tensors, 2, &progress));
         hand_move(&online, &target, 0.75);
         if (key_flags == 0) { /* no passes of its own to take statistics from */
             sslcv_state *from, *to;
@@ -122,7 +122,7 @@ START_TEST(test_byol_by_hand)
     for (t = 0; t < 5; t++) {
         double loss;
 
-        OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, &progress));
+        OK(step_views(r.trainer, v.tensors, 2, &progress));
         for (i = 0; i < 2; i++) hand_forward(&online, i, &v.tensors[i], SSLCV_PASS_TRAIN | SSLCV_PASS_GRADIENT);
         for (i = 0; i < 2; i++) hand_forward(&target, i, &v.tensors[i], SSLCV_PASS_TRAIN);
         loss = hand_loss(r.contrast, 2, &online, &target, gradient);
@@ -188,22 +188,22 @@ START_TEST(test_failed_steps)
     o.ema_when = before_branches ? SSLCV_EMA_BEFORE_FORWARD : SSLCV_EMA_AFTER_STEP;
     make_moco(&r, &o);
     make_views(&v, SIDE);
-    for (i = 0; i < 2; i++) OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    for (i = 0; i < 2; i++) OK(step_views(r.trainer, v.tensors, 2, NULL));
     statistics = read_copy(&r, SSLCV_ROLE_BUFFER);
     after_failure = read_copy(&r, SSLCV_ROLE_PARAMETERS);
     r.trainer->criteria[0].weight = DBL_MAX; /* found out behind the keys */
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_NUMERIC, "");
+    FAILS(step_views(r.trainer, v.tensors, 2, NULL), SSLCV_ERR_NUMERIC, "");
     ck_assert(equal(statistics, read_copy(&r, SSLCV_ROLE_BUFFER)));
     ck_assert_int_eq(equal(after_failure, read_copy(&r, SSLCV_ROLE_PARAMETERS)), !before_branches);
     after_failure = read_copy(&r, SSLCV_ROLE_PARAMETERS);
     r.trainer->criteria[0].weight = 1.0;
     OK(sslcv_context_cancel(r.context, 1));
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_CANCELLED, "");
+    FAILS(step_views(r.trainer, v.tensors, 2, NULL), SSLCV_ERR_CANCELLED, "");
     OK(sslcv_context_cancel(r.context, 0));
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     ck_assert_int_eq(equal(after_failure, read_copy(&r, SSLCV_ROLE_PARAMETERS)), before_branches);
     after_failure = read_copy(&r, SSLCV_ROLE_PARAMETERS);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, v.tensors, 2, NULL));
     ck_assert(!equal(after_failure, read_copy(&r, SSLCV_ROLE_PARAMETERS)));
     free_rig(&r);
 }
@@ -213,7 +213,7 @@ END_TEST
 START_TEST(test_out_of_memory)
 {
     budget b = {-1, 0};
-    const sslcv_allocator allocator = {sizeof allocator, &b, allocate, deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &b, allocate, deallocate, NULL};
     const sslcv_schedule ema = schedule_of(SSLCV_SCHEDULE_CONSTANT, 0.5, 0.0);
     rig_options o = {.epochs = 4, .seed = 7};
     sslcv_backbone *copy;
@@ -277,7 +277,7 @@ START_TEST(test_resume_is_exact)
     make_byol(&r, &o);
     OK(sslcv_trainer_run(r.trainer, 4));
     if (_i >= 2) {
-        FAILS(sslcv_trainer_step_views(r.trainer, bad.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_NUMERIC, "");
+        FAILS(step_views(r.trainer, bad.tensors, 2, NULL), SSLCV_ERR_NUMERIC, "");
     }
     OK(sslcv_trainer_get_state(r.trainer, &state));
     OK(sslcv_state_find(state, "momentum.backbone.0.conv1.weight", &index));

@@ -144,7 +144,7 @@ static int64_t branch_of(rig *r, const int64_t *views, int64_t num_views, sslcv_
 
 static void step_patches(rig *r, patch_views *v, int64_t num_views)
 {
-    OK(sslcv_trainer_step_views(r->trainer, v->tensors, num_views, of_view, NULL, NULL, NULL));
+    OK(step_views_with(r->trainer, v->tensors, num_views, of_view, NULL, NULL, NULL));
 }
 
 /* ---- as by hand ---- */
@@ -245,7 +245,7 @@ START_TEST(test_like_views)
     branch = branch_of(&r, eight, 8, r.projection, STILL, _i);
     r.trainer->options.augmenter = r.augmenter;
     add_seen(&r, &branch, 1);
-    OK(sslcv_trainer_step_views(r.trainer, tensors, 8, NULL, NULL, NULL, NULL));
+    OK(step_views(r.trainer, tensors, 8, NULL));
     for (view = 0; view < 2; view++) {
         for (n = 0; n < BATCH; n++) {
             for (p = 0; p < PATCHES; p++) {
@@ -448,8 +448,7 @@ START_TEST(test_errors)
     branches[1] = branch_of(&r, patch_view, 1, NULL, STILL, 0);
     add_seen(&r, branches, 2);
 #define REFUSED(patches, text)                                                                                         \
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, patches, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,    \
-          text)
+    FAILS(step_views_with(r.trainer, v.tensors, 2, patches, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, text)
     REFUSED(NULL, "views[1] has 32 images; the others have 8 samples, and it has 1 patches of each");
     REFUSED(none, "patches[1] is 0; must be 1 or more");
     REFUSED(three, "views[1] has 32 images; the others have 8 samples, and it has 3 patches of each");
@@ -461,7 +460,7 @@ START_TEST(test_errors)
     make_rig(&r, &by_host);
     branches[0] = branch_of(&r, mixed, 2, NULL, STILL, _i);
     add_seen(&r, branches, 1);
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, of_view, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
+    FAILS(step_views_with(r.trainer, v.tensors, 2, of_view, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
           "view 0 gives 1 positions of 8 values, view 1 4 of 8; must be equal in a branch");
     free_rig(&r);
 }

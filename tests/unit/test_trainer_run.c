@@ -40,7 +40,7 @@ static int32_t try_all(void *user, sslcv_trainer *trainer, const sslcv_progress 
     log->calls++;
     make_views(&v, SIDE);
     FAILS(sslcv_trainer_step(trainer, NULL), SSLCV_ERR_STATE, "a hook must not step its trainer");
-    FAILS(sslcv_trainer_step_views(trainer, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_STATE, "a hook");
+    FAILS(step_views(trainer, v.tensors, 2, NULL), SSLCV_ERR_STATE, "a hook");
     FAILS(sslcv_trainer_run(trainer, 1), SSLCV_ERR_STATE, "a hook must not run its trainer");
     OK(sslcv_branch_init(&branch, sizeof branch));
     FAILS(sslcv_trainer_add_branch(trainer, &branch, NULL), SSLCV_ERR_STATE, "a hook");

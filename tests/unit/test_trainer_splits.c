@@ -55,7 +55,7 @@ START_TEST(test_refused)
     if (!make_split_moco(&r, &by_host, _i ? SPLITS : 1, _i ? 0 : SSLCV_PASS_SHUFFLE)) {
         const weights before = read_copy(&r, SSLCV_ROLE_BUFFER);
 
-        FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_UNSUPPORTED, "pass");
+        FAILS(step_views(r.trainer, v.tensors, 2, NULL), SSLCV_ERR_UNSUPPORTED, "pass");
         ck_assert(equal(before, read_copy(&r, SSLCV_ROLE_BUFFER)));
     }
     free_rig(&r);
@@ -84,7 +84,7 @@ START_TEST(test_by_hand)
     for (t = 0; t < 4; t++) {
         double loss;
 
-        OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, &progress));
+        OK(step_views(r.trainer, v.tensors, 2, &progress));
         hand_move(&online, &target, 0.999);
         hand_forward(&online, 0, &v.tensors[0], LEARNS);
         hand_forward(&target, 0, &v.tensors[1], SSLCV_PASS_TRAIN);

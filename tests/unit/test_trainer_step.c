@@ -144,7 +144,7 @@ START_TEST(test_step_views_like_step)
                 memcpy(copy[k], views[k].data, sizeof copy[k]);
                 views[k].data = copy[k];
             }
-            OK(sslcv_trainer_step_views(s.trainer, views, 2, NULL, NULL, NULL, &progress));
+            OK(step_views(s.trainer, views, 2, &progress));
         }
         ck_assert_msg(progress.loss == one[i], "step %d: %.17g, not %.17g", i, progress.loss, one[i]);
     }
@@ -199,8 +199,8 @@ START_TEST(test_shapes_and_strides)
             v.tensors[0].strides[2] = SIDE * CHANNELS;
             v.tensors[0].strides[3] = CHANNELS;
         }
-        OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, &progress));
-        OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, &progress));
+        OK(step_views(r.trainer, v.tensors, 2, &progress));
+        OK(step_views(r.trainer, v.tensors, 2, &progress));
         loss[i] = progress.loss;
         free_rig(&r);
     }
@@ -218,29 +218,25 @@ START_TEST(test_step_views_errors)
     make_views(&v, SIDE);
     FAILS(sslcv_trainer_step(r.trainer, NULL), SSLCV_ERR_STATE, "no data set");
     FAILS(sslcv_trainer_run(r.trainer, 0), SSLCV_ERR_STATE, "no data set");
-    FAILS(sslcv_trainer_step_views(r.trainer, NULL, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
-          "views is NULL");
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 1, NULL, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
-          "num_views is 1; the branches use 2");
+    FAILS(step_views(r.trainer, NULL, 2, NULL), SSLCV_ERR_INVALID_ARGUMENT, "views is NULL");
+    FAILS(step_views(r.trainer, v.tensors, 1, NULL), SSLCV_ERR_INVALID_ARGUMENT, "num_views is 1; the branches use 2");
     v.tensors[1].data = NULL;
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
-          "view 1");
+    FAILS(step_views(r.trainer, v.tensors, 2, NULL), SSLCV_ERR_INVALID_ARGUMENT, "view 1");
     make_views(&v, SIDE);
     v.tensors[1].shape[0] = BATCH - 1;
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
+    FAILS(step_views(r.trainer, v.tensors, 2, NULL), SSLCV_ERR_INVALID_ARGUMENT,
           "views[1] has 7 images; the others have 8");
     make_views(&v, SIDE);
     v.tensors[0].ndim = 3;
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
-          "views[0]");
+    FAILS(step_views(r.trainer, v.tensors, 2, NULL), SSLCV_ERR_INVALID_ARGUMENT, "views[0]");
     make_views(&v, SIDE);
     v.tensors[1].dtype = SSLCV_U8;
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "f32");
+    FAILS(step_views(r.trainer, v.tensors, 2, NULL), SSLCV_ERR_INVALID_ARGUMENT, "f32");
     make_views(&v, SIDE);
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 3, NULL, NULL, v.labels, NULL));
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 3, NULL, NULL, NULL, NULL));
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 3, NULL, NULL, NULL, NULL));
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 3, NULL, NULL, NULL, NULL), SSLCV_ERR_STATE, "all 1 epochs");
+    OK(step_views_with(r.trainer, v.tensors, 3, NULL, NULL, v.labels, NULL));
+    OK(step_views(r.trainer, v.tensors, 3, NULL));
+    OK(step_views(r.trainer, v.tensors, 3, NULL));
+    FAILS(step_views(r.trainer, v.tensors, 3, NULL), SSLCV_ERR_STATE, "all 1 epochs");
     free_rig(&r);
 }
 END_TEST
@@ -260,16 +256,16 @@ START_TEST(test_numeric_failure_changes_nothing)
     make_simclr(&r, &plain);
     make_views(&v, SIDE);
     progress.struct_size = sizeof progress;
-    OK(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, &progress));
+    OK(step_views(r.trainer, v.tensors, 2, &progress));
     before = read_backbone(&r, SSLCV_ROLE_ALL);
     for (i = 0; i < BATCH * PIXELS; i++) v.pixels[0][i] = i % 2 ? 3e38f : -3e38f;
     progress.loss = -1.0;
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, &progress), SSLCV_ERR_NUMERIC, "");
+    FAILS(step_views(r.trainer, v.tensors, 2, &progress), SSLCV_ERR_NUMERIC, "");
     ck_assert(progress.loss == -1.0);
     ck_assert(equal(before, read_backbone(&r, SSLCV_ROLE_ALL)));
     before = read_backbone(&r, SSLCV_ROLE_ALL);
     v.pixels[1][5] = NAN;
-    FAILS(sslcv_trainer_step_views(r.trainer, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_NUMERIC, "");
+    FAILS(step_views(r.trainer, v.tensors, 2, NULL), SSLCV_ERR_NUMERIC, "");
     ck_assert(equal(before, read_backbone(&r, SSLCV_ROLE_ALL)));
 
     /* The fourth step, the first of the next epoch, is as in a run that has stood there all the time. */
@@ -279,10 +275,10 @@ START_TEST(test_numeric_failure_changes_nothing)
     make_simclr(&s, &plain);
     failed = s.trainer;
     make_views(&v, SIDE);
-    OK(sslcv_trainer_step_views(failed, v.tensors, 2, NULL, NULL, NULL, NULL));
+    OK(step_views(failed, v.tensors, 2, NULL));
     v.pixels[1][5] = NAN;
-    FAILS(sslcv_trainer_step_views(failed, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_NUMERIC, "");
-    FAILS(sslcv_trainer_step_views(failed, v.tensors, 2, NULL, NULL, NULL, NULL), SSLCV_ERR_NUMERIC, "");
+    FAILS(step_views(failed, v.tensors, 2, NULL), SSLCV_ERR_NUMERIC, "");
+    FAILS(step_views(failed, v.tensors, 2, NULL), SSLCV_ERR_NUMERIC, "");
     OK(sslcv_trainer_step(failed, NULL));
     ck_assert(equal(read_backbone(&r, SSLCV_ROLE_ALL), read_backbone(&s, SSLCV_ROLE_ALL)));
     free_rig(&s);
@@ -355,7 +351,7 @@ static int32_t add_images(void *user, sslcv_trainer *trainer, const sslcv_progre
     if (progress->epoch > 0) return 0;
     golden_input(9, BATCH * PIXELS, images);
     OK(sslcv_tensor_init(&tensor, SSLCV_F32, images, 4, shape));
-    OK(sslcv_dataset_add_image(log->rig->dataset, &tensor, NULL));
+    OK(sslcv_dataset_add_images(log->rig->dataset, &tensor, NULL, NULL));
     return 0;
 }
 
@@ -525,7 +521,7 @@ static void init_branch(rig *r, sslcv_branch *branch)
 START_TEST(test_out_of_memory)
 {
     budget b = {-1, 0};
-    const sslcv_allocator allocator = {sizeof allocator, &b, allocate, deallocate};
+    const sslcv_allocator allocator = {sizeof allocator, &b, allocate, deallocate, NULL};
     rig_options o = plain;
     double losses[2], loss = 0.0;
     sslcv_progress progress;

@@ -319,7 +319,7 @@ START_TEST(errors)
 #define WRONG(kind, change, text)                                                                                      \
     t = transform(kind);                                                                                               \
     change;                                                                                                            \
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, text)
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, text)
     WRONG(SSLCV_TRANSFORM_SHEAR_X, t.max = 1001, "shear_x.max is 1001; must be -1000 .. 1000");
     WRONG(SSLCV_TRANSFORM_SHEAR_Y, t.min = .4, "shear_y.min is 0.4; must be -1000 .. 0.3");
     WRONG(SSLCV_TRANSFORM_TRANSLATE_X, t.min = -2, "translate_x.min is -2; must be -1 .. 0.45");

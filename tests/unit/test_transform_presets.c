@@ -142,7 +142,7 @@ static void view_from(int64_t source)
 
 static void step(const sslcv_transform *t)
 {
-    OK(sslcv_augmenter_add(hand, hand_view, t));
+    OK(sslcv_augmenter_add_transform(hand, hand_view, t));
 }
 
 static void crop(int64_t size, double min, double max, int32_t interpolation)

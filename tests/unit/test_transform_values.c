@@ -296,7 +296,8 @@ START_TEST(groups)
 
     flip.probability = 0.66;
     over.with_previous = solarize.with_previous = 1;
-    FAILS(sslcv_augmenter_add(augmenter, 0, &over), SSLCV_ERR_INVALID_ARGUMENT, "vertical_flip.with_previous is 1");
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &over), SSLCV_ERR_INVALID_ARGUMENT,
+          "vertical_flip.with_previous is 1");
     solarize.min = solarize.max = 0.0; /* 1 - v everywhere */
     over.probability = 0.0;            /* not drawn */
     add(&flip);
@@ -374,7 +375,7 @@ START_TEST(errors)
 #define WRONG(kind, change, text)                                                                                      \
     t = transform(kind);                                                                                               \
     change;                                                                                                            \
-    FAILS(sslcv_augmenter_add(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, text)
+    FAILS(sslcv_augmenter_add_transform(augmenter, 0, &t), SSLCV_ERR_INVALID_ARGUMENT, text)
     WRONG(SSLCV_TRANSFORM_ROTATE90, t.max = 4, "rotate90.max is 4; must be 0 .. 3");
     WRONG(SSLCV_TRANSFORM_ROTATE90, t.min = .5, "rotate90.min is 0.5; must be a whole number");
     WRONG(SSLCV_TRANSFORM_ROTATE90, t.min = NAN, "rotate90.min is nan");

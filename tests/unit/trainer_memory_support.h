@@ -20,4 +20,27 @@ static inline sslcv_memory get_memory(rig *r)
     return memory;
 }
 
+/* Largest difference of two gradients, as part of the largest gradient of the same network. */
+static inline double compare_gradients(const sslcv__parts *a, const sslcv__parts *b)
+{
+    double worst = 0.0;
+    int64_t i, k, n;
+
+    ck_assert_int_eq(a->count, b->count);
+    for (i = 0; i < a->count; i++) {
+        double largest = 0.0, difference = 0.0;
+
+        for (k = 0; k < a->items[i].state->count; k++) {
+            const sslcv__variable *x = a->items[i].state->items[k].variable, *y = b->items[i].state->items[k].variable;
+
+            for (n = 0; x->gradient && n < x->stored_bytes / (int64_t)sizeof(float); n++) {
+                largest = fmax(largest, fabs((double)x->gradient[n]));
+                difference = fmax(difference, fabs((double)x->gradient[n] - (double)y->gradient[n]));
+            }
+        }
+        if (difference > 0.0) worst = fmax(worst, difference / largest);
+    }
+    return worst;
+}
+
 #endif

@@ -5,7 +5,7 @@
 #ifndef SSLCV__TESTS_TRAINER_SUPPORT_H
 #define SSLCV__TESTS_TRAINER_SUPPORT_H
 
-#include "support.h"
+#include "views_support.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -98,7 +98,7 @@ static inline void make_data(rig *r)
     OK(sslcv_dataset_options_init(&o, sizeof o, SSLCV_DATASET_LIST));
     OK(sslcv_dataset_create(r->context, &o, &r->dataset));
     OK(sslcv_tensor_init(&tensor, SSLCV_F32, images, 4, shape));
-    OK(sslcv_dataset_add_image(r->dataset, &tensor, labels));
+    OK(sslcv_dataset_add_images(r->dataset, &tensor, labels, NULL));
     OK(sslcv_augmenter_create(r->context, &r->augmenter));
     OK(sslcv_augmenter_add_preset(r->augmenter, "simclr-cifar", SIDE, NULL, NULL));
     OK(sslcv_augmenter_add_preset(r->augmenter, "eval-cifar", SIDE, NULL, NULL)); /* view 2 */
@@ -372,7 +372,7 @@ static inline void count_destroy(void *user)
 }
 
 static inline void add_hook(rig *r, recorder *log, int32_t (*call)(void *, sslcv_trainer *, const sslcv_progress *),
-                     int32_t events, int32_t every)
+                            int32_t events, int32_t every)
 {
     sslcv_hook hook;
 

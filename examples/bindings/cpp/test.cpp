@@ -211,11 +211,14 @@ void a_head_of_ones_own()
 {
     const rig r;
     sslcv::head_functions functions;
-    functions.forward = [](sslcv::state &, const sslcv::tensor &in, sslcv::tensor &out, int32_t) {
+    uint64_t random = 0;
+    functions.forward = [&](sslcv::state &, const sslcv::tensor &in, sslcv::tensor &out, const sslcv_pass &how) {
+        random = how.random;
         for (int64_t i = 0; i < in.count(); i++) out.values<float>()[size_t(i)] = 2 * in.values<float>()[size_t(i)];
     };
-    functions.backward = [](sslcv::state &, const sslcv::tensor &, const sslcv::tensor &, const sslcv::tensor &diff_out,
-                            sslcv::tensor &diff_in) {
+    functions.backward = [&](sslcv::state &, const sslcv::tensor &, const sslcv::tensor &,
+                             const sslcv::tensor &diff_out, sslcv::tensor &diff_in, const sslcv_pass &how) {
+        CHECK(how.random == random && random != 0);
         for (int64_t i = 0; i < diff_in.count(); i++) {
             diff_in.values<float>()[size_t(i)] = 2 * diff_out.values<float>()[size_t(i)];
         }
@@ -227,7 +230,7 @@ void a_head_of_ones_own()
     CHECK(tape.output().values<float>()[2] == 6);
     tape.backward({x.data(), {1, 3}});
     CHECK(tape.diff_input().values<float>()[1] == 4);
-    functions.forward = [](sslcv::state &, const sslcv::tensor &, sslcv::tensor &, int32_t) {
+    functions.forward = [](sslcv::state &, const sslcv::tensor &, sslcv::tensor &, const sslcv_pass &) {
         throw host_error("head");
     };
     thrown<host_error>([&] { sslcv::head::custom(r.context, 3, 3, functions).forward({x.data(), {1, 3}}, tape); });
@@ -327,6 +330,33 @@ void lists_are_iterated()
     CHECK(batches == 4 && loader.next().epoch == 1);
 }
 
+void several_labels_an_image()
+{
+    const rig r;
+    sslcv::trainer_options options;
+    const sslcv::schedule rate(0.1);
+    const sslcv::optimizer sgd(r.context, sslcv::optimizer_options(SSLCV_OPTIMIZER_SGD));
+    options.optimizer = sgd.get();
+    options.learning_rate = &rate;
+    options.epochs = 1;
+    options.steps_per_epoch = 2;
+    sslcv::trainer trainer(r.context, options);
+    const sslcv::backbone network = r.backbone();
+    sslcv::mlp_options linear;
+    linear.in_dim = network.get_info().feature_dim;
+    linear.out_dim = 4;
+    linear.num_layers = 1;
+    const sslcv::head classes(r.context, linear);
+    const sslcv::branch branch({0}, network, {&classes});
+    trainer.add_loss(sslcv::loss(r.context, sslcv::binary_cross_entropy_options()), {trainer.add_branch(branch)});
+    std::vector<float> pixels(8 * 3 * size * size), yes(8 * 4);
+    for (size_t i = 0; i < pixels.size(); i++) pixels[i] = static_cast<float>(i * 37 % 101) / 101;
+    for (size_t i = 0; i < yes.size(); i++) yes[i] = i % 3 == 0;
+    const sslcv::tensor view(pixels.data(), {8, 3, size, size}), targets(yes.data(), {8, 4});
+    const double first = trainer.step_views({view}, {}, {}, {}, &targets).loss;
+    CHECK(trainer.step_views({view}, {}, {}, {}, &targets).loss < first);
+}
+
 void composed_by_hand()
 {
     const rig r;
@@ -355,7 +385,7 @@ void composed_by_hand()
     sslcv::branch plain({0}, network);
     plain.flags = 0;
     sslcv::probe_options knn(SSLCV_PROBE_KNN);
-    knn.neighbours = 5;
+    knn.neighbors = 5;
     const sslcv::embedding all(r.photos, view, {&plain});
     sslcv::probe(r.context, knn).watch(trainer, "knn", all, all);
     trainer.keep_best("knn.top1");
@@ -439,6 +469,7 @@ int main()
         {"images_of_ones_own", images_of_ones_own},
         {"a_log_lives_as_long_as_its_context", a_log_lives_as_long_as_its_context},
         {"lists_are_iterated", lists_are_iterated},
+        {"several_labels_an_image", several_labels_an_image},
         {"composed_by_hand", composed_by_hand},
         {"a_model_for_others", a_model_for_others},
         {"handles_in_any_order", handles_in_any_order},

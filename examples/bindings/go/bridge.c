@@ -68,7 +68,7 @@ sslcv_status bridge_add_images(sslcv_dataset *dataset, int32_t dtype, void *data
     sslcv_tensor images;
 
     TRY(sslcv_tensor_init(&images, dtype, data, ndim, shape));
-    return sslcv_dataset_add_image(dataset, &images, labels);
+    return sslcv_dataset_add_images(dataset, &images, labels, NULL);
 }
 
 sslcv_status bridge_read(sslcv_dataset *dataset, int64_t index, void *data, int32_t *dtype, int32_t *ndim,

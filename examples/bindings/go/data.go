@@ -114,7 +114,7 @@ func (d *Dataset) AddFile(path string, label int64) error {
 	}
 	defer text.free()
 	return call(func() C.sslcv_status {
-		return C.sslcv_dataset_add_file(d.raw(), text.pointer, nil, 0, C.int64_t(label))
+		return C.sslcv_dataset_add_file(d.raw(), text.pointer, nil, 0, C.int64_t(label), nil)
 	}, d.handle)
 }
 

@@ -68,7 +68,7 @@ func NewKNN(context *Context, neighbours int64, temperature float64) (*Probe, er
 		if status != C.SSLCV_OK {
 			return status
 		}
-		options.neighbours = C.int64_t(neighbours)
+		options.neighbors = C.int64_t(neighbours)
 		options.temperature = C.double(temperature)
 		return C.sslcv_probe_create(context.raw(), &options, &probe)
 	}, context.handle)

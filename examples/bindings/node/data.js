@@ -79,7 +79,7 @@ export class Dataset extends Handle {
         if (labels && labels.length !== count)
             throw new InvalidArgumentError(`${labels.length} labels for ${count} images`);
         withMemory((hold) => {
-            call('dataset_add_image', this.pointer, describe(hold, images), hold(labels && int64s(labels)));
+            call('dataset_add_images', this.pointer, describe(hold, images), hold(labels && int64s(labels)), null);
         });
     }
 
@@ -90,7 +90,7 @@ export class Dataset extends Handle {
      */
     addFile(path, label = -1) {
         cString(path);
-        call('dataset_add_file', this.pointer, path, null, 0, label);
+        call('dataset_add_file', this.pointer, path, null, 0, label, null);
     }
 
     get info() {

@@ -56,7 +56,7 @@ export const structs = {
         *preset, *settings, *checkpoint_path; uint64_t seed; int32_t resume, reserved;`,
     sslcv_embed_options: `size_t struct_size; void *dataset, *augmenter, *branches; int64_t num_branches, batch_size,
         first, count; uint64_t seed; int64_t epoch; int32_t mean_positions, reserved;`,
-    sslcv_probe_options: `size_t struct_size; int32_t kind, standardize; int64_t neighbours; double temperature;
+    sslcv_probe_options: `size_t struct_size; int32_t kind, standardize; int64_t neighbors; double temperature;
         int64_t epochs, batch_size; void *learning_rate; double weight_decay, momentum; uint64_t seed; double c_first,
         c_last; int64_t c_count; double validation; int64_t iterations; double tolerance, first_spread, larc;
         int32_t nesterov, figure;`,
@@ -94,8 +94,8 @@ const prototypes = `
     int32_t tensor_init(_Out_ sslcv_tensor *tensor, int32_t dtype, void *data, int32_t ndim, void *shape)
     int32_t dataset_options_init(_Out_ sslcv_dataset_options *options, size_t size, int32_t kind)
     int32_t dataset_create(void *context, sslcv_dataset_options *options, _Out_ void **dataset)
-    int32_t dataset_add_image(void *dataset, sslcv_tensor *image, void *labels)
-    int32_t dataset_add_file(void *dataset, str path, void *bytes, int64_t size, int64_t label)
+    int32_t dataset_add_images(void *dataset, sslcv_tensor *image, void *labels, void *index)
+    int32_t dataset_add_file(void *dataset, str path, void *bytes, int64_t size, int64_t label, void *index)
     int32_t dataset_get_info(void *dataset, _Inout_ sslcv_dataset_info *info)
     int32_t dataset_get_sample(void *dataset, int64_t index, _Inout_ sslcv_sample *sample)
     int32_t dataset_get_class(void *dataset, int64_t label, _Out_ void **name)

@@ -48,9 +48,9 @@ export function embed(given) {
 /** A classifier on features. */
 export class Probe extends Handle {
     /**
-     * Nearest neighbours by cosine.
+     * Nearest neighbors by cosine.
      * @param {Context} context
-     * @param {{ neighbours?: number, temperature?: number }} [given]
+     * @param {{ neighbors?: number, temperature?: number }} [given]
      */
     static knn(context, given = {}) {
         const all = assign(options('probe', PROBE_KNN), given);

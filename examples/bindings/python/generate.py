@@ -24,7 +24,7 @@ POSITIONAL = {"sslcv_loader_options": {"dataset", "augmenter"}, "sslcv_transform
               "sslcv_trainer_options": {"optimizer", "learning_rate"}, "sslcv_branch": {"views", "backbone", "heads"},
               "sslcv_kmeans_options": {"clusters"}, "sslcv_method_options": {"backbones"}}
 BY_HAND = {"sslcv_tensor", "sslcv_allocator", "sslcv_stream", "sslcv_batch", "sslcv_state_entry", "sslcv_load_report",
-           "sslcv_loss_call"}
+           "sslcv_loss_call", "sslcv_view_batch"}
 
 
 def camel(name):

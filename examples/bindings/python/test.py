@@ -333,10 +333,14 @@ class Callbacks(Case):
             failing.apply(self.images[0], 0)
 
     def test_custom_head(self):
-        def forward(state, src, dst, flags):
+        passes = []
+
+        def forward(state, src, dst, how):
+            passes.append(how)
             dst[:] = src[..., :2] * state.data("scale")
 
-        def backward(state, src, dst, diff_dst, diff_src):
+        def backward(state, src, dst, diff_dst, diff_src, how):
+            self.assertEqual(how, passes[-1])
             diff_src[:] = 0
             diff_src[..., :2] = diff_dst * state.data("scale")
             gradient = state.data("scale", sslcv.StatePart.GRADIENT)
@@ -350,6 +354,13 @@ class Callbacks(Case):
         tape.backward(np.ones((5, 2), np.float32))
         np.testing.assert_allclose(tape.diff_input(), [[2, 3, 0]] * 5)
         np.testing.assert_allclose(head.state.get("scale", sslcv.StatePart.GRADIENT), x[:, :2].sum(0), rtol=1e-5)
+        for how in ({}, {"random": 7, "bn_splits": 5}, {"flags": 0}):
+            head.forward(x, tape, **how)
+        train = sslcv.PassFlag.TRAIN | sslcv.PassFlag.GRADIENT
+        self.assertEqual(passes[2:], [(train, 5, 7), (sslcv.PassFlag(0), 1, 0)])
+        self.assertEqual(passes[0][:2], (train, 1))
+        self.assertNotIn(0, [passes[0].random, passes[1].random])
+        self.assertNotEqual(passes[0].random, passes[1].random)
         with self.assertRaises(ZeroDivisionError):
             sslcv.Head.custom(self.context, 3, 2, lambda *_: 1 / 0, backward).forward(x, tape)
 
@@ -525,7 +536,7 @@ class Whole(Case):
         trainer.add_loss(sslcv.Loss.cross_entropy(self.context), [1])
         eval_view = sslcv.Augmenter(self.context, "eval-cifar", SIZE)
         embed = sslcv.Embed(self.dataset, eval_view, backbone)
-        probe = sslcv.Probe(self.context, sslcv.ProbeKind.KNN, neighbours=5)
+        probe = sslcv.Probe(self.context, sslcv.ProbeKind.KNN, neighbors=5)
         probe.watch(trainer, "knn", embed, embed)
         scores = sslcv.Embed(self.dataset, eval_view, backbone, heads=[classes])
         scores.watch(trainer, "val")
@@ -557,6 +568,27 @@ class Whole(Case):
         self.assertEqual(trainer.metrics()["mine"], 1.5)
         with self.assertRaisesRegex(ValueError, "7 numbers; must be 8"):
             trainer.step_views(list(views), labels=range(7))
+
+    def test_several_labels_an_image(self):
+        def trainer(loss):
+            backbone = self.backbone()
+            classes = sslcv.Head.mlp(self.context, in_dim=backbone.info.feature_dim, out_dim=4, num_layers=1, seed=3)
+            made = sslcv.Trainer(self.context, sslcv.Optimizer(self.context, sslcv.OptimizerKind.SGD),
+                                 sslcv.Schedule(0.1, sslcv.ScheduleKind.CONSTANT), epochs=1, steps_per_epoch=2)
+            made.add_loss(loss, [made.add_branch(sslcv.Branch([0], backbone, [classes]))])
+            return made
+
+        views = [rng.standard_normal((8, 3, SIZE, SIZE)).astype(np.float32)]
+        yes = rng.integers(0, 2, (8, 4))
+        binary = trainer(sslcv.Loss.binary_cross_entropy(self.context))
+        losses = [binary.step_views(views, targets=yes).loss for _ in range(2)]
+        self.assertLess(losses[1], losses[0])
+        labels = [n % 4 for n in range(8)]
+        soft, hard = (trainer(sslcv.Loss.cross_entropy(self.context)) for _ in range(2))
+        self.assertEqual(soft.step_views(views, targets=np.tile(np.eye(4), (2, 1))).loss,
+                         hard.step_views(views, labels=labels).loss)
+        with self.assertRaisesRegex(ValueError, "labels and targets"):
+            soft.step_views(views, labels=labels, targets=yes)
 
     def test_backbone_passes(self):
         backbone, tape = self.backbone(), sslcv.Tape(self.context)

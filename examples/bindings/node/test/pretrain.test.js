@@ -83,7 +83,7 @@ test('pre-trains, embeds, saves, reloads', () => {
     assert.deepEqual([report.missing, report.unexpected, report.layout], [0, 0, 'sslcv']);
     assert.deepEqual(embed(context, dataset, other), first);
 
-    const probe = sslcv.Probe.knn(context, { neighbours: 5 });
+    const probe = sslcv.Probe.knn(context, { neighbors: 5 });
     probe.fit(first.features, first.labels);
     assert.deepEqual(probe.predict(first.features).shape, [COUNT, 2]);
     const all = embedding(context, dataset, backbone);

@@ -12,7 +12,7 @@ from .data import Augmenter, Batch, Dataset, Loader, Transform, transform_kinds
 from .evaluation import (Clusters, Embed, FigureResult, Probe, figure, kmeans, metrics, nearest, nmi, pca_whiten,
                          spread)
 from .losses import Loss, LossCall
-from .networks import Backbone, Head, Stage, Tape
+from .networks import Backbone, Head, Pass, Stage, Tape
 from .state import LoadReport, State, StateEntry, arrays
 from .training import Branch, Optimizer, Scalars, Schedule, Setting, Trainer, methods, save_onnx, settings
 from .types import *  # noqa: F403  enumerations and results

@@ -12,6 +12,7 @@ class Allocator(Structure):
     user: Any
     allocate: Any
     deallocate: Any
+    destroy: Any
 
 
 class ContextOptions(Structure):
@@ -260,6 +261,13 @@ class BackboneInfo(Structure):
     num_parameters: int
     num_stages: int
     frozen_stages: int
+    architecture: int
+    stem: int
+    norm: int
+    preactivation: int
+    width: float
+    stem_channels: int
+    image_size: int
 
 
 class MlpOptions(Structure):
@@ -311,7 +319,7 @@ class PixelcnnOptions(Structure):
     directions: int
 
 
-class ContextV2Options(Structure):
+class CpcV2Options(Structure):
     struct_size: int
     in_dim: int
     hidden_dim: int
@@ -590,13 +598,24 @@ class Progress(Structure):
     seconds_left: float
 
 
+class ViewBatch(Structure):
+    struct_size: int
+    views: Any
+    num_views: int
+    patches: Any
+    ids: Any
+    labels: Any
+    targets: Any
+
+
 class Hook(Structure):
     struct_size: int
     user: Any
     call: Any
     destroy: Any
-    events: int
     every: int
+    events: int
+    reserved: int
 
 
 class Memory(Structure):
@@ -647,7 +666,7 @@ class ProbeOptions(Structure):
     struct_size: int
     kind: int
     standardize: int
-    neighbours: int
+    neighbors: int
     temperature: float
     epochs: int
     batch_size: int
@@ -677,6 +696,7 @@ class ProbeInfo(Structure):
     validation: float
     iterations: int
     converged: int
+    reserved: int
 
 
 class Metrics(Structure):
@@ -737,6 +757,7 @@ class OnnxOptions(Structure):
 LogFn = CFUNCTYPE(None, ptr, i32, text)
 AllocatorAllocateFn = CFUNCTYPE(ptr, ptr, usize, usize)
 AllocatorDeallocateFn = CFUNCTYPE(None, ptr, ptr, usize)
+AllocatorDestroyFn = CFUNCTYPE(None, ptr)
 ContextOptionsLogDestroyFn = CFUNCTYPE(None, ptr)
 ReleaseFn = CFUNCTYPE(None, ptr)
 StreamReadFn = CFUNCTYPE(i64, ptr, ptr, i64)
@@ -747,8 +768,9 @@ DatasetCallbacksLoadFn = CFUNCTYPE(i32, ptr, i64, POINTER(Tensor))
 DatasetCallbacksUnloadFn = CFUNCTYPE(None, ptr, i64, POINTER(Tensor))
 DatasetCallbacksGetLabelFn = CFUNCTYPE(i32, ptr, i64, POINTER(i64))
 DatasetCallbacksDestroyFn = CFUNCTYPE(None, ptr)
-HeadCallbacksForwardFn = CFUNCTYPE(i32, ptr, ptr, POINTER(Tensor), POINTER(Tensor), i32)
-HeadCallbacksBackwardFn = CFUNCTYPE(i32, ptr, ptr, POINTER(Tensor), POINTER(Tensor), POINTER(Tensor), POINTER(Tensor))
+HeadCallbacksForwardFn = CFUNCTYPE(i32, ptr, ptr, POINTER(Tensor), POINTER(Tensor), POINTER(Pass))
+HeadCallbacksBackwardFn = CFUNCTYPE(i32, ptr, ptr, POINTER(Tensor), POINTER(Tensor), POINTER(Tensor), POINTER(Tensor),
+                                    POINTER(Pass))
 HeadCallbacksDestroyFn = CFUNCTYPE(None, ptr)
 LossCallbacksComputeFn = CFUNCTYPE(i32, ptr, ptr, POINTER(LossCall))
 LossCallbacksBeginEpochFn = CFUNCTYPE(i32, ptr, ptr, i64)
@@ -757,7 +779,7 @@ HookCallFn = CFUNCTYPE(i32, ptr, ptr, POINTER(Progress))
 HookDestroyFn = CFUNCTYPE(None, ptr)
 
 Allocator._fields_ = [("struct_size", usize), ("user", ptr), ("allocate", AllocatorAllocateFn),
-                      ("deallocate", AllocatorDeallocateFn)]
+                      ("deallocate", AllocatorDeallocateFn), ("destroy", AllocatorDestroyFn)]
 ContextOptions._fields_ = [("struct_size", usize), ("threads", i32), ("loader_threads", i32), ("precision", i32),
                            ("winograd", i32), ("seed", u64), ("allocator", POINTER(Allocator)), ("log", LogFn),
                            ("log_user", ptr), ("log_level", i32), ("reserved", i32), ("tuning_path", text),
@@ -809,7 +831,9 @@ BackboneOptions._fields_ = [("struct_size", usize), ("architecture", i32), ("ste
                             ("image_size", i64), ("width", f64), ("norm_epsilon", f64), ("norm_momentum", f64),
                             ("seed", u64)]
 BackboneInfo._fields_ = [("struct_size", usize), ("channels", i64), ("feature_dim", i64), ("num_parameters", i64),
-                         ("num_stages", i32), ("frozen_stages", i32)]
+                         ("num_stages", i32), ("frozen_stages", i32), ("architecture", i32), ("stem", i32),
+                         ("norm", i32), ("preactivation", i32), ("width", f64), ("stem_channels", i64),
+                         ("image_size", i64)]
 MlpOptions._fields_ = [("struct_size", usize), ("in_dim", i64), ("hidden_dim", i64), ("out_dim", i64),
                        ("dropout", f64), ("init_std", f64), ("seed", u64), ("num_layers", i32), ("norm", i32),
                        ("last_norm", i32), ("activation", i32), ("bias", i32), ("last_bias", i32), ("normalize", i32),
@@ -820,8 +844,8 @@ PatchMlpOptions._fields_ = [("struct_size", usize), ("in_dim", i64), ("num_patch
 PrototypesOptions._fields_ = [("struct_size", usize), ("in_dim", i64), ("out_dim", i64), ("seed", u64)]
 PixelcnnOptions._fields_ = [("struct_size", usize), ("in_dim", i64), ("hidden_dim", i64), ("out_dim", i64),
                             ("rows", i64), ("columns", i64), ("seed", u64), ("num_layers", i32), ("directions", i32)]
-ContextV2Options._fields_ = [("struct_size", usize), ("in_dim", i64), ("hidden_dim", i64), ("rows", i64),
-                             ("columns", i64), ("seed", u64), ("num_blocks", i32), ("directions", i32)]
+CpcV2Options._fields_ = [("struct_size", usize), ("in_dim", i64), ("hidden_dim", i64), ("rows", i64), ("columns", i64),
+                         ("seed", u64), ("num_blocks", i32), ("directions", i32)]
 HeadCallbacks._fields_ = [("struct_size", usize), ("user", ptr), ("forward", HeadCallbacksForwardFn),
                           ("backward", HeadCallbacksBackwardFn), ("destroy", HeadCallbacksDestroyFn), ("in_dim", i64),
                           ("out_dim", i64), ("out_patches", i64)]
@@ -882,8 +906,11 @@ TrainerOptions._fields_ = [("struct_size", usize), ("dataset", ptr), ("augmenter
 Progress._fields_ = [("struct_size", usize), ("event", i32), ("reserved", i32), ("step", i64), ("num_steps", i64),
                      ("epoch", i64), ("num_epochs", i64), ("loss", f64), ("learning_rate", f64),
                      ("embedding_std", f64), ("images_per_second", f64), ("seconds", f64), ("seconds_left", f64)]
+ViewBatch._fields_ = [("struct_size", usize), ("views", POINTER(Tensor)), ("num_views", i64),
+                      ("patches", POINTER(i64)), ("ids", POINTER(i64)), ("labels", POINTER(i64)),
+                      ("targets", POINTER(Tensor))]
 Hook._fields_ = [("struct_size", usize), ("user", ptr), ("call", HookCallFn), ("destroy", HookDestroyFn),
-                 ("events", i32), ("every", i32)]
+                 ("every", i64), ("events", i32), ("reserved", i32)]
 Memory._fields_ = [("struct_size", usize), ("parameters", i64), ("gradients", i64), ("optimizer", i64),
                    ("momentum_copies", i64), ("losses", i64), ("activations", i64), ("scratch", i64), ("loader", i64),
                    ("total", i64), ("micro_batch", i64), ("recomputed_stages", i64)]
@@ -894,13 +921,14 @@ EmbedOptions._fields_ = [("struct_size", usize), ("dataset", ptr), ("augmenter",
                          ("branches", POINTER(POINTER(Branch))), ("num_branches", i64), ("batch_size", i64),
                          ("first", i64), ("count", i64), ("seed", u64), ("epoch", i64), ("mean_positions", i32),
                          ("reserved", i32)]
-ProbeOptions._fields_ = [("struct_size", usize), ("kind", i32), ("standardize", i32), ("neighbours", i64),
+ProbeOptions._fields_ = [("struct_size", usize), ("kind", i32), ("standardize", i32), ("neighbors", i64),
                          ("temperature", f64), ("epochs", i64), ("batch_size", i64),
                          ("learning_rate", POINTER(Schedule)), ("weight_decay", f64), ("momentum", f64), ("seed", u64),
                          ("c_first", f64), ("c_last", f64), ("c_count", i64), ("validation", f64), ("iterations", i64),
                          ("tolerance", f64), ("first_spread", f64), ("larc", f64), ("nesterov", i32), ("figure", i32)]
 ProbeInfo._fields_ = [("struct_size", usize), ("num_classes", i64), ("dim", i64), ("count", i64), ("c", f64),
-                      ("objective", f64), ("validation", f64), ("iterations", i64), ("converged", i64)]
+                      ("objective", f64), ("validation", f64), ("iterations", i64), ("converged", i32),
+                      ("reserved", i32)]
 Metrics._fields_ = [("struct_size", usize), ("count", i64), ("num_classes", i64), ("top1", f64), ("top5", f64),
                     ("mean_per_class", f64), ("top1_low", f64), ("top1_high", f64)]
 FigureOptions._fields_ = [("struct_size", usize), ("figure", i32), ("reserved", i32), ("k", i64), ("draws", i64),
@@ -915,8 +943,8 @@ OnnxOptions._fields_ = [("struct_size", usize), ("height", i64), ("width", i64),
 
 # name: (result, arguments)
 PROTOTYPES: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
-    "sslcv_augmenter_add": (i32, (ptr, i64, POINTER(Transform))),
     "sslcv_augmenter_add_preset": (i32, (ptr, text, i64, POINTER(i64), POINTER(i64))),
+    "sslcv_augmenter_add_transform": (i32, (ptr, i64, POINTER(Transform))),
     "sslcv_augmenter_add_view": (i32, (ptr, i64, POINTER(i64))),
     "sslcv_augmenter_apply": (i32, (ptr, POINTER(Tensor), u64, i64, i64, i64, POINTER(Tensor))),
     "sslcv_augmenter_create": (i32, (ptr, POINTER(ptr))),
@@ -944,12 +972,12 @@ PROTOTYPES: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "sslcv_context_destroy": (None, (ptr,)),
     "sslcv_context_get_info": (i32, (ptr, POINTER(ContextInfo))),
     "sslcv_context_options_init": (i32, (POINTER(ContextOptions), usize)),
-    "sslcv_context_v2_options_init": (i32, (POINTER(ContextV2Options), usize)),
     "sslcv_cosine_options_init": (i32, (POINTER(CosineOptions), usize)),
     "sslcv_cpc_options_init": (i32, (POINTER(CpcOptions), usize)),
+    "sslcv_cpc_v2_options_init": (i32, (POINTER(CpcV2Options), usize)),
     "sslcv_cross_entropy_options_init": (i32, (POINTER(CrossEntropyOptions), usize)),
-    "sslcv_dataset_add_file": (i32, (ptr, text, ptr, i64, i64)),
-    "sslcv_dataset_add_image": (i32, (ptr, POINTER(Tensor), POINTER(i64))),
+    "sslcv_dataset_add_file": (i32, (ptr, text, ptr, i64, i64, POINTER(i64))),
+    "sslcv_dataset_add_images": (i32, (ptr, POINTER(Tensor), POINTER(i64), POINTER(i64))),
     "sslcv_dataset_create": (i32, (ptr, POINTER(DatasetOptions), POINTER(ptr))),
     "sslcv_dataset_destroy": (None, (ptr,)),
     "sslcv_dataset_get_class": (i32, (ptr, i64, POINTER(text))),
@@ -970,7 +998,7 @@ PROTOTYPES: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "sslcv_figure_options_init": (i32, (POINTER(FigureOptions), usize, i32)),
     "sslcv_head_callbacks_init": (i32, (POINTER(HeadCallbacks), usize)),
     "sslcv_head_clone": (i32, (ptr, POINTER(ptr))),
-    "sslcv_head_create_context_v2": (i32, (ptr, POINTER(ContextV2Options), POINTER(ptr))),
+    "sslcv_head_create_cpc_v2": (i32, (ptr, POINTER(CpcV2Options), POINTER(ptr))),
     "sslcv_head_create_custom": (i32, (ptr, POINTER(HeadCallbacks), POINTER(ptr))),
     "sslcv_head_create_mlp": (i32, (ptr, POINTER(MlpOptions), POINTER(ptr))),
     "sslcv_head_create_patch_mlp": (i32, (ptr, POINTER(PatchMlpOptions), POINTER(ptr))),
@@ -1103,11 +1131,11 @@ PROTOTYPES: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "sslcv_trainer_set_loss": (i32, (ptr, i64, ptr)),
     "sslcv_trainer_set_metric": (i32, (ptr, text, f64)),
     "sslcv_trainer_step": (i32, (ptr, POINTER(Progress))),
-    "sslcv_trainer_step_views": (i32, (ptr, POINTER(Tensor), i64, POINTER(i64), POINTER(i64), POINTER(i64),
-                                       POINTER(Progress))),
+    "sslcv_trainer_step_views": (i32, (ptr, POINTER(ViewBatch), POINTER(Progress))),
     "sslcv_trainer_take_best": (i32, (ptr, POINTER(f64), POINTER(i64))),
     "sslcv_transform_init": (i32, (POINTER(Transform), usize, i32)),
     "sslcv_version": (i32, ()),
     "sslcv_version_string": (text, ()),
     "sslcv_vicreg_options_init": (i32, (POINTER(VicregOptions), usize)),
+    "sslcv_view_batch_init": (i32, (POINTER(ViewBatch), usize)),
 }

@@ -76,7 +76,7 @@ class Augmenter(Handle):
             table.user, table.apply, table.destroy = key, _apply, dropping(_c.TransformCallbacksDestroyFn)
             struct.callbacks = ctypes.pointer(table)
         try:
-            lib.sslcv_augmenter_add(self.pointer, view, struct)
+            lib.sslcv_augmenter_add_transform(self.pointer, view, struct)
         except BaseException:
             kept.drop(key)
             raise
@@ -200,19 +200,19 @@ class Dataset(Handle):
         tensor = tensor_of(images)
         count = tensor.shape[0] if tensor.ndim == 4 else 1
         held, pointer = longs(labels, count) if labels is not None else (None, None)
-        lib.sslcv_dataset_add_image(self.pointer, tensor, pointer)
+        lib.sslcv_dataset_add_images(self.pointer, tensor, pointer, None)
 
     def add_pixels(self, picture: Any, order: int = 0, label: int = -1) -> None:
         """To a LIST: a picture (H, W, C) as cameras and OpenCV give it; order: PixelOrder."""
         held, pointer = longs([label])
-        lib.sslcv_dataset_add_image(self.pointer, pixels(picture, order), pointer)
+        lib.sslcv_dataset_add_images(self.pointer, pixels(picture, order), pointer, None)
 
     def add_file(self, source: Union[Path, bytes], label: int = -1) -> None:
         """To a LIST: an encoded image, by path or as bytes."""
         if isinstance(source, bytes):
-            lib.sslcv_dataset_add_file(self.pointer, None, source, len(source), label)
+            lib.sslcv_dataset_add_file(self.pointer, None, source, len(source), label, None)
         else:
-            lib.sslcv_dataset_add_file(self.pointer, utf8(source), None, 0, label)
+            lib.sslcv_dataset_add_file(self.pointer, utf8(source), None, 0, label, None)
 
     # ---- look ----
 

@@ -63,7 +63,7 @@ class Embed(HasStruct):
 # ---- probes ----
 
 class Probe(Handle):
-    """Probe(context, ProbeKind.KNN, neighbours=20); Probe.preset(context, "moco")."""
+    """Probe(context, ProbeKind.KNN, neighbors=20); Probe.preset(context, "moco")."""
 
     _kind = "probe"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .state import Target
 
-    from .types import (BackboneOptions, ContextV2Options, LoadOptions, MlpOptions, PassOptions, PatchMlpOptions,
+    from .types import (BackboneOptions, CpcV2Options, LoadOptions, MlpOptions, PassOptions, PatchMlpOptions,
                         PixelcnnOptions, PrototypesOptions)
 
 
@@ -107,8 +107,20 @@ def _pass(fields: Any) -> _c.Pass:
 
 # ---- heads ----
 
-Forward = Callable[[State, Floats, Floats, PassFlag], Any]
-Backward = Callable[[State, Floats, Floats, Floats, Floats], Any]
+class Pass(NamedTuple):
+    """How a head of the host is run; forward and backward see the same."""
+
+    flags: PassFlag
+    bn_splits: int
+    random: int  #: never 0 with PassFlag.TRAIN; what to draw from, in backward again
+
+    @classmethod
+    def _of(cls, told: _c.Pass) -> Pass:
+        return cls(PassFlag(told.flags), told.bn_splits, told.random)
+
+
+Forward = Callable[[State, Floats, Floats, Pass], Any]
+Backward = Callable[[State, Floats, Floats, Floats, Floats, Pass], Any]
 
 
 class _Functions(NamedTuple):
@@ -117,17 +129,18 @@ class _Functions(NamedTuple):
 
 
 @guarded(_c.HeadCallbacksForwardFn)
-def _forward(user: int, state: int, src: Any, dst: Any, flags: int) -> int:
+def _forward(user: int, state: int, src: Any, dst: Any, how: Any) -> int:
     with State._lent(state) as lent:
-        kept[user].forward(lent, floats_of(src.contents, writable=False), floats_of(dst.contents), PassFlag(flags))
+        kept[user].forward(lent, floats_of(src.contents, writable=False), floats_of(dst.contents),
+                           Pass._of(how.contents))
     return 0
 
 
 @guarded(_c.HeadCallbacksBackwardFn)
-def _backward(user: int, state: int, src: Any, dst: Any, diff_dst: Any, diff_src: Any) -> int:
+def _backward(user: int, state: int, src: Any, dst: Any, diff_dst: Any, diff_src: Any, how: Any) -> int:
     read = [floats_of(tensor.contents, writable=False) for tensor in (src, dst, diff_dst)]
     with State._lent(state) as lent:
-        kept[user].backward(lent, *read, floats_of(diff_src.contents))
+        kept[user].backward(lent, *read, floats_of(diff_src.contents), Pass._of(how.contents))
     return 0
 
 
@@ -153,8 +166,8 @@ class Head(Handle):
         return cls._of(context, "pixelcnn", _c.PixelcnnOptions, fields)
 
     @classmethod
-    def context_v2(cls, context: Context, **fields: Unpack[ContextV2Options]) -> Head:
-        return cls._of(context, "context_v2", _c.ContextV2Options, fields)
+    def cpc_v2(cls, context: Context, **fields: Unpack[CpcV2Options]) -> Head:
+        return cls._of(context, "cpc_v2", _c.CpcV2Options, fields)
 
     @classmethod
     def _of(cls, context: Context, kind: str, struct: Any, fields: Any) -> Head:
@@ -164,8 +177,9 @@ class Head(Handle):
     @classmethod
     def custom(cls, context: Context, in_dim: int, out_dim: int, forward: Forward, backward: Backward,
                out_patches: int = 0) -> Head:
-        """forward(state, src, dst, flags) fills dst; backward(state, src, dst, diff_dst, diff_src) fills diff_src and
-        adds to the gradients of state.data(). All are valid during the call. Parameters: head.state.add()."""
+        """forward(state, src, dst, how) fills dst; backward(state, src, dst, diff_dst, diff_src, how) fills diff_src
+        and adds to the gradients of state.data(). how: a Pass, the same in both. All else is valid during the call.
+        Parameters: head.state.add()."""
         table = options(_c.HeadCallbacks, lib.sslcv_head_callbacks_init,
                         {"in_dim": in_dim, "out_dim": out_dim, "out_patches": out_patches})
         table.user = key = kept.keep(_Functions(forward, backward))

@@ -4,6 +4,8 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
+
 from . import _c
 from ._library import (Handle, HasStruct, ask, dropping, fill, guarded, interrupted, kept, lib, options, sized, text_of,
                        told, utf8)
@@ -147,15 +149,21 @@ class Trainer(Handle):
         return ask(_c.Progress, Progress, lib.sslcv_trainer_step, self.pointer)
 
     def step_views(self, views: Sequence[Any], patches: Optional[Sequence[int]] = None, ids: Any = None,
-                   labels: Any = None) -> Progress:
-        """One step on arrays (N * P, C, H, W), None where no branch uses a view."""
+                   labels: Any = None, targets: Any = None) -> Progress:
+        """One step on arrays (N * P, C, H, W), None where no branch uses a view. targets: (N, C), instead of
+        labels."""
         tensors = (_c.Tensor * len(views))(*(_c.Tensor() if v is None else tensor_of(v) for v in views))
         per_sample = patches or [1] * len(views)
         samples = next((t.shape[0] // max(p, 1) for t, p in zip(tensors, per_sample) if t.data), 0)
         held = [longs(values, count) if values is not None else (None, None)
                 for values, count in ((patches, len(views)), (ids, samples), (labels, samples))]
-        progress = sized(_c.Progress)
-        lib.sslcv_trainer_step_views(self.pointer, tensors, len(views), *(pointer for _, pointer in held), progress)
+        batch, progress = options(_c.ViewBatch, lib.sslcv_view_batch_init, {}), sized(_c.Progress)
+        batch.views, batch.num_views = tensors, len(views)
+        batch.patches, batch.ids, batch.labels = (pointer for _, pointer in held)
+        if targets is not None:
+            targets = np.ascontiguousarray(targets, np.float32)
+            batch.targets = ctypes.pointer(tensor_of(targets))
+        lib.sslcv_trainer_step_views(self.pointer, batch, progress)
         return told(progress, Progress)
 
     def run(self, max_steps: int = 0) -> None:

@@ -147,7 +147,7 @@ class DatasetKind(IntEnum):
     CIFAR10 = 3
     CIFAR100 = 4
     IDX = 5
-    CALLBACK = 9
+    CALLBACK = 6
 
 
 class DatasetPart(IntEnum):
@@ -441,7 +441,7 @@ class PixelcnnOptions(TypedDict, total=False):
     directions: int
 
 
-class ContextV2Options(TypedDict, total=False):
+class CpcV2Options(TypedDict, total=False):
     in_dim: int
     hidden_dim: int
     rows: int
@@ -618,8 +618,8 @@ class BranchOptions(TypedDict, total=False):
 
 
 class HookOptions(TypedDict, total=False):
-    events: int
     every: int
+    events: int
 
 
 class MethodOptions(TypedDict, total=False):
@@ -643,7 +643,7 @@ class EmbedOptions(TypedDict, total=False):
 
 class ProbeOptions(TypedDict, total=False):
     standardize: int
-    neighbours: int
+    neighbors: int
     temperature: float
     epochs: int
     batch_size: int
@@ -730,6 +730,13 @@ class BackboneInfo:
     num_parameters: int
     num_stages: int
     frozen_stages: int
+    architecture: int
+    stem: int
+    norm: int
+    preactivation: int
+    width: float
+    stem_channels: int
+    image_size: int
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ use std::os::raw::{c_char, c_int, c_uint, c_void};
 pub const SSLCV_VERSION_MAJOR: u32 = 0;
 pub const SSLCV_VERSION_MINOR: u32 = 1;
 pub const SSLCV_VERSION_PATCH: u32 = 0;
+pub const SSLCV_VERSION: u32 = 1000;
 extern "C" {
     pub fn sslcv_version() -> i32;
     pub fn sslcv_version_string() -> *const c_char;
@@ -51,6 +52,7 @@ pub struct sslcv_allocator {
     pub user: *mut c_void,
     pub allocate: Option<unsafe extern "C" fn(user: *mut c_void, bytes: usize, alignment: usize) -> *mut c_void>,
     pub deallocate: Option<unsafe extern "C" fn(user: *mut c_void, memory: *mut c_void, bytes: usize)>,
+    pub destroy: Option<unsafe extern "C" fn(user: *mut c_void)>,
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -360,7 +362,7 @@ extern "C" {
     pub fn sslcv_augmenter_destroy(augmenter: *mut sslcv_augmenter);
     pub fn sslcv_augmenter_add_view(augmenter: *mut sslcv_augmenter, source: i64, view: *mut i64) -> sslcv_status;
     pub fn sslcv_transform_init(transform: *mut sslcv_transform, struct_size: usize, kind: i32) -> sslcv_status;
-    pub fn sslcv_augmenter_add(
+    pub fn sslcv_augmenter_add_transform(
         augmenter: *mut sslcv_augmenter, view: i64, transform: *const sslcv_transform,
     ) -> sslcv_status;
     pub fn sslcv_augmenter_add_preset(
@@ -389,11 +391,11 @@ pub const SSLCV_DATASET_FOLDER: sslcv_dataset_kind = 2;
 pub const SSLCV_DATASET_CIFAR10: sslcv_dataset_kind = 3;
 pub const SSLCV_DATASET_CIFAR100: sslcv_dataset_kind = 4;
 pub const SSLCV_DATASET_IDX: sslcv_dataset_kind = 5;
-pub const SSLCV_DATASET_CALLBACK: sslcv_dataset_kind = 9;
+pub const SSLCV_DATASET_CALLBACK: sslcv_dataset_kind = 6;
 pub type sslcv_dataset_kind = c_uint;
-pub const SSLCV_DATASET_ALL: sslcv_dataset_part = 0;
-pub const SSLCV_DATASET_TRAIN: sslcv_dataset_part = 1;
-pub const SSLCV_DATASET_TEST: sslcv_dataset_part = 2;
+pub const SSLCV_PART_ALL: sslcv_dataset_part = 0;
+pub const SSLCV_PART_TRAIN: sslcv_dataset_part = 1;
+pub const SSLCV_PART_TEST: sslcv_dataset_part = 2;
 pub type sslcv_dataset_part = c_uint;
 pub const SSLCV_ON_ERROR_SUBSTITUTE: sslcv_on_error = 0;
 pub const SSLCV_ON_ERROR_FAIL: sslcv_on_error = 1;
@@ -469,11 +471,11 @@ extern "C" {
         context: *mut sslcv_context, options: *const sslcv_dataset_options, dataset: *mut *mut sslcv_dataset,
     ) -> sslcv_status;
     pub fn sslcv_dataset_destroy(dataset: *mut sslcv_dataset);
-    pub fn sslcv_dataset_add_image(
-        dataset: *mut sslcv_dataset, image: *const sslcv_tensor, labels: *const i64,
+    pub fn sslcv_dataset_add_images(
+        dataset: *mut sslcv_dataset, image: *const sslcv_tensor, labels: *const i64, index: *mut i64,
     ) -> sslcv_status;
     pub fn sslcv_dataset_add_file(
-        dataset: *mut sslcv_dataset, path: *const c_char, bytes: *const c_void, size: i64, label: i64,
+        dataset: *mut sslcv_dataset, path: *const c_char, bytes: *const c_void, size: i64, label: i64, index: *mut i64,
     ) -> sslcv_status;
     pub fn sslcv_dataset_get_info(dataset: *const sslcv_dataset, info: *mut sslcv_dataset_info) -> sslcv_status;
     pub fn sslcv_dataset_get_sample(
@@ -611,6 +613,13 @@ pub struct sslcv_backbone_info {
     pub num_parameters: i64,
     pub num_stages: i32,
     pub frozen_stages: i32,
+    pub architecture: i32,
+    pub stem: i32,
+    pub norm: i32,
+    pub preactivation: i32,
+    pub width: f64,
+    pub stem_channels: i64,
+    pub image_size: i64,
 }
 extern "C" {
     pub fn sslcv_backbone_options_init(
@@ -727,7 +736,7 @@ extern "C" {
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
-pub struct sslcv_context_v2_options {
+pub struct sslcv_cpc_v2_options {
     pub struct_size: usize,
     pub in_dim: i64,
     pub hidden_dim: i64,
@@ -738,9 +747,9 @@ pub struct sslcv_context_v2_options {
     pub directions: i32,
 }
 extern "C" {
-    pub fn sslcv_context_v2_options_init(options: *mut sslcv_context_v2_options, struct_size: usize) -> sslcv_status;
-    pub fn sslcv_head_create_context_v2(
-        context: *mut sslcv_context, options: *const sslcv_context_v2_options, head: *mut *mut sslcv_head,
+    pub fn sslcv_cpc_v2_options_init(options: *mut sslcv_cpc_v2_options, struct_size: usize) -> sslcv_status;
+    pub fn sslcv_head_create_cpc_v2(
+        context: *mut sslcv_context, options: *const sslcv_cpc_v2_options, head: *mut *mut sslcv_head,
     ) -> sslcv_status;
 }
 #[repr(C)]
@@ -754,7 +763,7 @@ pub struct sslcv_head_callbacks {
             state: *mut sslcv_state,
             in_: *const sslcv_tensor,
             out: *mut sslcv_tensor,
-            flags: i32,
+            pass: *const sslcv_pass,
         ) -> i32,
     >,
     pub backward: Option<
@@ -765,6 +774,7 @@ pub struct sslcv_head_callbacks {
             out: *const sslcv_tensor,
             diff_out: *const sslcv_tensor,
             diff_in: *mut sslcv_tensor,
+            pass: *const sslcv_pass,
         ) -> i32,
     >,
     pub destroy: Option<unsafe extern "C" fn(user: *mut c_void)>,
@@ -1235,6 +1245,17 @@ pub struct sslcv_progress {
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
+pub struct sslcv_view_batch {
+    pub struct_size: usize,
+    pub views: *const sslcv_tensor,
+    pub num_views: i64,
+    pub patches: *const i64,
+    pub ids: *const i64,
+    pub labels: *const i64,
+    pub targets: *const sslcv_tensor,
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
 pub struct sslcv_hook {
     pub struct_size: usize,
     pub user: *mut c_void,
@@ -1242,8 +1263,9 @@ pub struct sslcv_hook {
         unsafe extern "C" fn(user: *mut c_void, trainer: *mut sslcv_trainer, progress: *const sslcv_progress) -> i32,
     >,
     pub destroy: Option<unsafe extern "C" fn(user: *mut c_void)>,
+    pub every: i64,
     pub events: i32,
-    pub every: i32,
+    pub reserved: i32,
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -1279,9 +1301,9 @@ extern "C" {
     pub fn sslcv_hook_init(hook: *mut sslcv_hook, struct_size: usize) -> sslcv_status;
     pub fn sslcv_trainer_add_hook(trainer: *mut sslcv_trainer, hook: *const sslcv_hook) -> sslcv_status;
     pub fn sslcv_trainer_step(trainer: *mut sslcv_trainer, progress: *mut sslcv_progress) -> sslcv_status;
+    pub fn sslcv_view_batch_init(batch: *mut sslcv_view_batch, struct_size: usize) -> sslcv_status;
     pub fn sslcv_trainer_step_views(
-        trainer: *mut sslcv_trainer, views: *const sslcv_tensor, num_views: i64, patches: *const i64, ids: *const i64,
-        labels: *const i64, progress: *mut sslcv_progress,
+        trainer: *mut sslcv_trainer, batch: *const sslcv_view_batch, progress: *mut sslcv_progress,
     ) -> sslcv_status;
     pub fn sslcv_trainer_run(trainer: *mut sslcv_trainer, max_steps: i64) -> sslcv_status;
     pub fn sslcv_trainer_set_labels(trainer: *mut sslcv_trainer, labels: *const i64, count: i64) -> sslcv_status;
@@ -1379,7 +1401,7 @@ pub struct sslcv_probe_options {
     pub struct_size: usize,
     pub kind: i32,
     pub standardize: i32,
-    pub neighbours: i64,
+    pub neighbors: i64,
     pub temperature: f64,
     pub epochs: i64,
     pub batch_size: i64,
@@ -1409,7 +1431,8 @@ pub struct sslcv_probe_info {
     pub objective: f64,
     pub validation: f64,
     pub iterations: i64,
-    pub converged: i64,
+    pub converged: i32,
+    pub reserved: i32,
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]

@@ -3,7 +3,7 @@
 
 #[test]
 fn layout() {
-    layout!(sslcv_allocator 32 => struct_size 0 user 8 allocate 16 deallocate 24);
+    layout!(sslcv_allocator 40 => struct_size 0 user 8 allocate 16 deallocate 24 destroy 32);
     layout!(sslcv_context_options 80 => struct_size 0 threads 8 loader_threads 12 precision 16 winograd 20 seed 24 allocator 32 log 40 log_user 48 log_level 56 reserved 60 tuning_path 64 log_destroy 72);
     layout!(sslcv_context_info 40 => struct_size 0 threads 8 loader_threads 12 precision 16 cancelled 20 cpu 24 bytes 32);
     layout!(sslcv_tensor 144 => data 0 shape 8 strides 72 ndim 136 dtype 140);
@@ -24,12 +24,12 @@ fn layout() {
     layout!(sslcv_batch 56 => struct_size 0 size 8 epoch 16 index 24 count 32 ids 40 labels 48);
     layout!(sslcv_pass 32 => struct_size 0 flags 8 bn_splits 12 random 16 stage 24);
     layout!(sslcv_backbone_options 96 => struct_size 0 architecture 8 stem 12 norm 16 zero_init_residual 20 project_all 24 num_stages 28 preactivation 32 reserved 36 channels 40 stem_channels 48 image_size 56 width 64 norm_epsilon 72 norm_momentum 80 seed 88);
-    layout!(sslcv_backbone_info 40 => struct_size 0 channels 8 feature_dim 16 num_parameters 24 num_stages 32 frozen_stages 36);
+    layout!(sslcv_backbone_info 80 => struct_size 0 channels 8 feature_dim 16 num_parameters 24 num_stages 32 frozen_stages 36 architecture 40 stem 44 norm 48 preactivation 52 width 56 stem_channels 64 image_size 72);
     layout!(sslcv_mlp_options 88 => struct_size 0 in_dim 8 hidden_dim 16 out_dim 24 dropout 32 init_std 40 seed 48 num_layers 56 norm 60 last_norm 64 activation 68 bias 72 last_bias 76 normalize 80 reserved 84);
     layout!(sslcv_patch_mlp_options 64 => struct_size 0 in_dim 8 num_patches 16 hidden_dim 24 patch_dim 32 out_dim 40 seed 48 num_layers 56 reserved 60);
     layout!(sslcv_prototypes_options 32 => struct_size 0 in_dim 8 out_dim 16 seed 24);
     layout!(sslcv_pixelcnn_options 64 => struct_size 0 in_dim 8 hidden_dim 16 out_dim 24 rows 32 columns 40 seed 48 num_layers 56 directions 60);
-    layout!(sslcv_context_v2_options 56 => struct_size 0 in_dim 8 hidden_dim 16 rows 24 columns 32 seed 40 num_blocks 48 directions 52);
+    layout!(sslcv_cpc_v2_options 56 => struct_size 0 in_dim 8 hidden_dim 16 rows 24 columns 32 seed 40 num_blocks 48 directions 52);
     layout!(sslcv_head_callbacks 64 => struct_size 0 user 8 forward 16 backward 24 destroy 32 in_dim 40 out_dim 48 out_patches 56);
     layout!(sslcv_head_info 40 => struct_size 0 kind 8 in_dim 16 out_dim 24 num_parameters 32);
     layout!(sslcv_loss_call 96 => struct_size 0 inputs 8 diff_inputs 16 num_inputs 24 ids 32 labels 40 targets 48 step 56 epoch 64 scale 72 flags 80 reserved 84 value 88);
@@ -52,12 +52,13 @@ fn layout() {
     layout!(sslcv_branch 88 => struct_size 0 source 8 views 16 num_views 24 backbone 32 heads 40 num_heads 48 stage 56 flags 64 bn_splits 68 grouping 72 head_grouping 76 momentum 80 detach 84);
     layout!(sslcv_trainer_options 160 => struct_size 0 dataset 8 augmenter 16 optimizer 24 learning_rate 32 weight_decay 40 ema_momentum 48 checkpoint_path 56 batch_size 64 epochs 72 steps_per_epoch 80 prefetch 88 memory_budget 96 micro_batch 104 checkpoint_epochs 112 checkpoint_seconds 120 seed 128 sampler 136 drop_last 140 ema_when 144 ema_random_init 148 resume 152 generations 156);
     layout!(sslcv_progress 96 => struct_size 0 event 8 reserved 12 step 16 num_steps 24 epoch 32 num_epochs 40 loss 48 learning_rate 56 embedding_std 64 images_per_second 72 seconds 80 seconds_left 88);
-    layout!(sslcv_hook 40 => struct_size 0 user 8 call 16 destroy 24 events 32 every 36);
+    layout!(sslcv_view_batch 56 => struct_size 0 views 8 num_views 16 patches 24 ids 32 labels 40 targets 48);
+    layout!(sslcv_hook 48 => struct_size 0 user 8 call 16 destroy 24 every 32 events 40 reserved 44);
     layout!(sslcv_memory 96 => struct_size 0 parameters 8 gradients 16 optimizer 24 momentum_copies 32 losses 40 activations 48 scratch 56 loader 64 total 72 micro_batch 80 recomputed_stages 88);
     layout!(sslcv_method_options 80 => struct_size 0 dataset 8 backbones 16 num_backbones 24 augmenter 32 preset 40 settings 48 checkpoint_path 56 seed 64 resume 72 reserved 76);
     layout!(sslcv_embed_options 88 => struct_size 0 dataset 8 augmenter 16 branches 24 num_branches 32 batch_size 40 first 48 count 56 seed 64 epoch 72 mean_positions 80 reserved 84);
-    layout!(sslcv_probe_options 152 => struct_size 0 kind 8 standardize 12 neighbours 16 temperature 24 epochs 32 batch_size 40 learning_rate 48 weight_decay 56 momentum 64 seed 72 c_first 80 c_last 88 c_count 96 validation 104 iterations 112 tolerance 120 first_spread 128 larc 136 nesterov 144 figure 148);
-    layout!(sslcv_probe_info 72 => struct_size 0 num_classes 8 dim 16 count 24 c 32 objective 40 validation 48 iterations 56 converged 64);
+    layout!(sslcv_probe_options 152 => struct_size 0 kind 8 standardize 12 neighbors 16 temperature 24 epochs 32 batch_size 40 learning_rate 48 weight_decay 56 momentum 64 seed 72 c_first 80 c_last 88 c_count 96 validation 104 iterations 112 tolerance 120 first_spread 128 larc 136 nesterov 144 figure 148);
+    layout!(sslcv_probe_info 72 => struct_size 0 num_classes 8 dim 16 count 24 c 32 objective 40 validation 48 iterations 56 converged 64 reserved 68);
     layout!(sslcv_metrics 64 => struct_size 0 count 8 num_classes 16 top1 24 top5 32 mean_per_class 40 top1_low 48 top1_high 56);
     layout!(sslcv_figure_options 48 => struct_size 0 figure 8 reserved 12 k 16 draws 24 level 32 seed 40);
     layout!(sslcv_figure_value 48 => struct_size 0 count 8 classes 16 value 24 low 32 high 40);
@@ -107,14 +108,14 @@ fn functions() {
     link!(all sslcv_augmenter_destroy);
     link!(all sslcv_augmenter_add_view);
     link!(all sslcv_transform_init);
-    link!(all sslcv_augmenter_add);
+    link!(all sslcv_augmenter_add_transform);
     link!(all sslcv_augmenter_add_preset);
     link!(all sslcv_augmenter_get_view);
     link!(all sslcv_augmenter_apply);
     link!(all sslcv_dataset_options_init);
     link!(all sslcv_dataset_create);
     link!(all sslcv_dataset_destroy);
-    link!(all sslcv_dataset_add_image);
+    link!(all sslcv_dataset_add_images);
     link!(all sslcv_dataset_add_file);
     link!(all sslcv_dataset_get_info);
     link!(all sslcv_dataset_get_sample);
@@ -154,8 +155,8 @@ fn functions() {
     link!(all sslcv_head_create_prototypes);
     link!(all sslcv_pixelcnn_options_init);
     link!(all sslcv_head_create_pixelcnn);
-    link!(all sslcv_context_v2_options_init);
-    link!(all sslcv_head_create_context_v2);
+    link!(all sslcv_cpc_v2_options_init);
+    link!(all sslcv_head_create_cpc_v2);
     link!(all sslcv_head_callbacks_init);
     link!(all sslcv_head_create_custom);
     link!(all sslcv_head_destroy);
@@ -215,6 +216,7 @@ fn functions() {
     link!(all sslcv_hook_init);
     link!(all sslcv_trainer_add_hook);
     link!(all sslcv_trainer_step);
+    link!(all sslcv_view_batch_init);
     link!(all sslcv_trainer_step_views);
     link!(all sslcv_trainer_run);
     link!(all sslcv_trainer_set_labels);
@@ -264,5 +266,5 @@ fn functions() {
     link!(all sslcv_onnx_save);
     all.sort();
     all.dedup();
-    assert_eq!(all.len(), 193);
+    assert_eq!(all.len(), 194);
 }

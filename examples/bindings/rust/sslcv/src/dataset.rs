@@ -54,8 +54,8 @@ impl Dataset {
         })
     }
 
-    /// One image (C, H, W) or several (N, C, H, W): u8, u16 or f32. They are copied.
-    pub fn add_images(&self, images: TensorRef<'_>, labels: Option<&[i64]>) -> Result<()> {
+    /// One image (C, H, W) or several (N, C, H, W): u8, u16 or f32. They are copied. Gives the index of the first.
+    pub fn add_images(&self, images: TensorRef<'_>, labels: Option<&[i64]>) -> Result<i64> {
         let shape = images.shape();
         let count = if shape.len() == 4 { shape[0] } else { 1 };
         if labels.is_some_and(|labels| labels.len() != count) {
@@ -63,15 +63,19 @@ impl Dataset {
         }
         let labels = labels.map_or(null(), |labels| labels.as_ptr());
         // SAFETY: borrowed for the call; labels has an entry for each image.
-        call(|| unsafe { sys::sslcv_dataset_add_image(self.raw.as_ptr(), &images.raw, labels) })
+        let mut index = 0;
+        call(|| unsafe { sys::sslcv_dataset_add_images(self.raw.as_ptr(), &images.raw, labels, &mut index) })?;
+        Ok(index)
     }
 
     /// A file of JPEG, PNG, BMP, PGM or PPM, read when needed.
-    pub fn add_file(&self, path: impl AsRef<Path>, label: Option<i64>) -> Result<()> {
+    pub fn add_file(&self, path: impl AsRef<Path>, label: Option<i64>) -> Result<i64> {
         let path = c_path(path.as_ref())?;
         let label = label.unwrap_or(-1);
         // SAFETY: the path is copied.
-        call(|| unsafe { sys::sslcv_dataset_add_file(self.raw.as_ptr(), path.as_ptr(), null(), 0, label) })
+        let mut index = 0;
+        call(|| unsafe { sys::sslcv_dataset_add_file(self.raw.as_ptr(), path.as_ptr(), null(), 0, label, &mut index) })?;
+        Ok(index)
     }
 
     pub fn info(&self) -> Result<DatasetInfo> {

@@ -101,7 +101,7 @@ impl Probe {
             let mut options: sys::sslcv_probe_options = std::mem::zeroed();
             let size = std::mem::size_of_val(&options);
             call(|| sys::sslcv_probe_options_init(&mut options, size, sys::SSLCV_PROBE_KNN as i32))?;
-            options.neighbours = neighbours;
+            options.neighbors = neighbours;
             options.temperature = temperature;
             let raw = create(|out| sys::sslcv_probe_create(context.as_ptr(), &options, out))?;
             Ok(Probe { raw })

@@ -14,26 +14,26 @@
 static const int32_t beside[3][2] = {{0, -1}, {0, 0}, {0, 1}};
 static const int32_t above[2][2] = {{-1, 0}, {0, 0}};
 
-static const sslcv_context_v2_options defaults = {.struct_size = sizeof(sslcv_context_v2_options),
-                                                  .hidden_dim = 256,
-                                                  .rows = 7,
-                                                  .columns = 7,
-                                                  .num_blocks = 5,
-                                                  .directions = 1};
+static const sslcv_cpc_v2_options defaults = {.struct_size = sizeof(sslcv_cpc_v2_options),
+                                              .hidden_dim = 256,
+                                              .rows = 7,
+                                              .columns = 7,
+                                              .num_blocks = 5,
+                                              .directions = 1};
 
-sslcv_status sslcv_context_v2_options_init(sslcv_context_v2_options *options, size_t struct_size)
+sslcv_status sslcv_cpc_v2_options_init(sslcv_cpc_v2_options *options, size_t struct_size)
 {
-    return sslcv__options_init("context_v2_options", options, struct_size, sizeof defaults, &defaults, sizeof defaults);
+    return sslcv__options_init("cpc_v2_options", options, struct_size, sizeof defaults, &defaults, sizeof defaults);
 }
 
-static sslcv_status check_options(const sslcv_context_v2_options *o)
+static sslcv_status check_options(const sslcv_cpc_v2_options *o)
 {
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__head_check_dim("context_v2", "in_dim", o->in_dim, 1, SSLCV__HEAD_MAX_DIM));
-    SSLCV__TRY(sslcv__head_check_dim("context_v2", "hidden_dim", o->hidden_dim, 1, SSLCV__HEAD_MAX_DIM));
-    SSLCV__TRY(sslcv__head_check_dim("context_v2", "num_blocks", o->num_blocks, 1, SSLCV__HEAD_MAX_LAYERS));
-    status = sslcv__context_net_check("context_v2", o->rows, o->columns, o->directions);
+    SSLCV__TRY(sslcv__head_check_dim("cpc_v2", "in_dim", o->in_dim, 1, SSLCV__HEAD_MAX_DIM));
+    SSLCV__TRY(sslcv__head_check_dim("cpc_v2", "hidden_dim", o->hidden_dim, 1, SSLCV__HEAD_MAX_DIM));
+    SSLCV__TRY(sslcv__head_check_dim("cpc_v2", "num_blocks", o->num_blocks, 1, SSLCV__HEAD_MAX_LAYERS));
+    status = sslcv__context_net_check("cpc_v2", o->rows, o->columns, o->directions);
 end:
     return status;
 }
@@ -43,7 +43,7 @@ enum { REDUCE, ACROSS, DOWN, EXPAND, PARTS };
 static sslcv_status build_block(sslcv_head *head, const sslcv__grid *grid, int32_t index, uint64_t seed, int32_t *node)
 {
     static const char *const names[PARTS] = {"reduce", "across", "down", "expand"};
-    const sslcv_context_v2_options *o = &head->options.context_v2;
+    const sslcv_cpc_v2_options *o = &head->options.cpc_v2;
     const int32_t input = *node;
     char name[PARTS][48];
     sslcv__head_linear made[PARTS];
@@ -68,7 +68,7 @@ end:
 
 static sslcv_status build(sslcv_head *head, uint64_t seed)
 {
-    const sslcv_context_v2_options *o = &head->options.context_v2;
+    const sslcv_cpc_v2_options *o = &head->options.cpc_v2;
     sslcv__grid grid;
     int32_t node, i;
     sslcv_status status;
@@ -83,23 +83,22 @@ end:
 
 static void describe(const sslcv_head *head, char *text, size_t size)
 {
-    const sslcv_context_v2_options *o = &head->options.context_v2;
+    const sslcv_cpc_v2_options *o = &head->options.cpc_v2;
 
     snprintf(text, size, "%lld-%lld grid=%lldx%lld blocks=%d directions=%d", (long long)o->in_dim,
              (long long)o->hidden_dim, (long long)o->rows, (long long)o->columns, o->num_blocks, o->directions);
 }
 
-static const sslcv__head_kind kind = {"context_v2", build, describe};
+static const sslcv__head_kind kind = {"cpc_v2", build, describe};
 
-sslcv_status sslcv_head_create_context_v2(sslcv_context *context, const sslcv_context_v2_options *options,
-                                          sslcv_head **out)
+sslcv_status sslcv_head_create_cpc_v2(sslcv_context *context, const sslcv_cpc_v2_options *options, sslcv_head **out)
 {
-    sslcv__head_options o = {.context_v2 = defaults};
-    sslcv_context_v2_options *own = &o.context_v2;
+    sslcv__head_options o = {.cpc_v2 = defaults};
+    sslcv_cpc_v2_options *own = &o.cpc_v2;
     sslcv_status status;
 
     SSLCV__TRY(sslcv__head_check_create(context, options, out));
-    SSLCV__TRY(sslcv__options_read("context_v2_options", options, sizeof defaults, own, sizeof *own));
+    SSLCV__TRY(sslcv__options_read("cpc_v2_options", options, sizeof defaults, own, sizeof *own));
     SSLCV__TRY(check_options(own));
     status = sslcv__head_create_seeded(context, &kind, &o, own->in_dim, own->seed, out);
 end:
