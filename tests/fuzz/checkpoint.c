@@ -117,7 +117,8 @@ static sslcv_trainer *make_trainer(sslcv_context *context)
 
 /**
  * A good file with places of its tensors overwritten, of its header where the first bit says so: place (2 bytes), how (1
- * byte), then so many bytes, or one byte that becomes a counter of 8.
+ * byte), then so many bytes, or one byte that becomes a counter of 8: a small number, or one as near to an end of all
+ * numbers.
  */
 static file patched(fuzz_input *in, const file *good)
 {
@@ -132,7 +133,8 @@ static file patched(fuzz_input *in, const file *good)
         size_t place = first + (size_t)(where & 0x7fff) % (f.size - first), count = (size_t)how % 17;
 
         if (how >= 128) {
-            const int64_t counter = (int8_t)take(in, 1);
+            const int64_t near = (int8_t)take(in, 1);
+            const int64_t counter = how < 240 ? near : near < 0 ? INT64_MAX + near + 1 : INT64_MIN + near;
 
             place = place / sizeof counter * sizeof counter; /* as tensors of 8 bytes are */
             if (f.size - place >= sizeof counter) memcpy(f.bytes + place, &counter, sizeof counter);

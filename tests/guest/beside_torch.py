@@ -19,7 +19,7 @@ class ContextOptions(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("threads", c.c_int32), ("loader_threads", c.c_int32),
                 ("precision", c.c_int32), ("winograd", c.c_int32), ("seed", c.c_uint64), ("allocator", c.c_void_p),
                 ("log", c.c_void_p), ("log_user", c.c_void_p), ("log_level", c.c_int32), ("reserved", c.c_int32),
-                ("tuning_path", c.c_char_p)]
+                ("tuning_path", c.c_char_p), ("log_destroy", c.c_void_p)]
 
 
 class Tensor(c.Structure):

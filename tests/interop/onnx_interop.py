@@ -42,7 +42,7 @@ def struct(name, fields):
 
 
 ContextOptions = struct("ContextOptions", "i threads, loader_threads, precision, winograd; Q seed; p allocator, log, "
-                                          "log_user; i log_level, reserved; z tuning_path")
+                                          "log_user; i log_level, reserved; z tuning_path; p log_destroy")
 BackboneOptions = struct("BackboneOptions", "i architecture, stem, norm, zero_init_residual, project_all, num_stages, "
                          "preactivation, reserved; q channels, stem_channels, image_size; d width, norm_epsilon, "
                          "norm_momentum; Q seed")

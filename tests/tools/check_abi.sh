@@ -59,6 +59,29 @@ else
     done
 fi
 
+# Constants are int32_t where they are passed, so no description has them: what each release's header says, and today's.
+constants() { # NAMES OUTPUT INCLUDE...
+    {
+        echo '#include <stdio.h>'
+        echo 'static void show(const char *name, long long value) { printf("%s %lld%c", name, value, 10); }'
+        echo 'int main(void) {'
+        for constant in $1; do printf 'show("%s", %s);\n' "$constant" "$constant"; done
+        echo 'return 0; }'
+    } > "$build/check-abi/constants.c"
+    output=$2
+    shift 2
+    ${CC:-cc} -w "$@" "$build/check-abi/constants.c" -o "$build/check-abi/constants" && "$build/check-abi/constants" > "$output"
+}
+for header in tests/abi/sslcv-*.h; do
+    names=$(grep -o 'SSLCV_[A-Z0-9_]* = ' "$header" | cut -d ' ' -f 1)
+    if ! constants "$names" "$build/check-abi/constants-then" -include "$header" ||
+        ! constants "$names" "$build/check-abi/constants-now" -Iinclude -include sslcv/sslcv.h ||
+        ! diff "$build/check-abi/constants-then" "$build/check-abi/constants-now"; then
+        echo "check-abi: constants are not what $header has"
+        failures=$((failures + 1))
+    fi
+done
+
 # A program for each release, with today's library: named files of tests/abi/ it takes from the current folder.
 programs=0
 for source in tests/abi/sslcv-*.c; do
@@ -74,5 +97,5 @@ for source in tests/abi/sslcv-*.c; do
     fi
 done
 echo "check-abi: $(echo "$structs" | wc -l) structs, $(grep -vc '^#' tests/abi/symbols.txt) released symbols," \
-    "$compared descriptions compared, $programs programs of releases run, $failures failures"
+    "$(echo "$names" | wc -l) constants, $compared descriptions compared, $programs programs of releases run, $failures failures"
 [ $failures -eq 0 ]

@@ -9,6 +9,7 @@
 /** Fails at call number fail_at, and from then on or, with once, at that one alone; -1: never. Any thread. */
 typedef struct host {
     atomic_llong calls, fail_at, out; /* allocations so far; ..; blocks held now */
+    atomic_llong held, most;          /* bytes now, and at most so far */
     int once;
 } host;
 
@@ -20,13 +21,19 @@ static inline void *host_allocate(void *user, size_t bytes, size_t alignment)
 
     if (limit >= 0 && (h->once ? call == limit : call >= limit)) return NULL;
     memory = aligned_alloc(alignment, bytes);
-    if (memory) atomic_fetch_add(&h->out, 1);
+    if (memory) {
+        const long long held = atomic_fetch_add(&h->held, (long long)bytes) + (long long)bytes;
+        long long most = atomic_load(&h->most);
+
+        while (held > most && !atomic_compare_exchange_weak(&h->most, &most, held)) continue;
+        atomic_fetch_add(&h->out, 1);
+    }
     return memory;
 }
 
 static inline void host_deallocate(void *user, void *memory, size_t bytes)
 {
-    (void)bytes;
+    atomic_fetch_sub(&((host *)user)->held, (long long)bytes);
     atomic_fetch_sub(&((host *)user)->out, 1);
     free(memory);
 }

@@ -210,6 +210,24 @@ START_TEST(list_refuses)
 }
 END_TEST
 
+START_TEST(list_of_more_than_can_be_counted)
+{
+    const int64_t one[4] = {1, 1, 1, 1};
+    unsigned char value = 7;
+    sslcv_dataset *list = make_list(context);
+    sslcv_tensor image;
+
+    OK(sslcv_tensor_init(&image, SSLCV_U8, &value, 4, one));
+    OK(sslcv_dataset_add_images(list, &image, NULL, NULL));
+    image.shape[0] = INT64_MAX;
+    memset(image.strides, 0, sizeof image.strides); /* one picture, many times */
+    FAILS(sslcv_dataset_add_images(list, &image, NULL, NULL), SSLCV_ERR_LIMIT,
+          "a list cannot have 9223372036854775807 more samples");
+    ck_assert_int_eq(info_of(list).count, 1);
+    sslcv_dataset_destroy(list);
+}
+END_TEST
+
 /** Each failing allocation leaves the list as it was, and the same call succeeds once there is memory. */
 START_TEST(list_out_of_memory)
 {
@@ -412,7 +430,8 @@ int main(void)
     Suite *suite = suite_create("dataset");
 
     CASE(suite, "options", options_defaults, options_refused);
-    CASE(suite, "list", list_of_images, list_of_many, list_of_files, list_refuses, list_out_of_memory);
+    CASE(suite, "list", list_of_images, list_of_many, list_of_files, list_refuses, list_of_more_than_can_be_counted,
+         list_out_of_memory);
     CASE(suite, "callbacks", callbacks, callbacks_refused);
     CASE(suite, "subset", subset_of_subset);
     return run_suite(suite);

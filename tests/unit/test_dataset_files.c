@@ -196,6 +196,19 @@ START_TEST(idx_damaged)
 }
 END_TEST
 
+START_TEST(idx_is_a_pipe)
+{
+    sslcv_dataset_options options = dataset_options(SSLCV_DATASET_IDX, in_folder("images"));
+    sslcv_dataset *none = NULL;
+
+    ck_assert_int_eq(mkfifo(options.path, 0600), 0);
+    alarm(5); /* a hang is a failure */
+    FAILS(sslcv_dataset_create(context, &options, &none), SSLCV_ERR_IO, "images: it is a pipe");
+    alarm(0);
+    ck_assert_ptr_null(none);
+}
+END_TEST
+
 /* ---- real data ---- */
 
 START_TEST(real_cifar10)
@@ -245,7 +258,7 @@ int main(void)
     Suite *suite = suite_create("dataset_files");
 
     CASE(suite, "cifar", cifar10, cifar_inner_folder, cifar_damaged);
-    CASE(suite, "idx", idx, idx_damaged);
+    CASE(suite, "idx", idx, idx_damaged, idx_is_a_pipe);
     CASE(suite, "real", real_cifar10, real_fashion_mnist);
     return run_suite(suite);
 }

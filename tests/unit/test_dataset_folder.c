@@ -233,6 +233,21 @@ START_TEST(read_refuses)
 }
 END_TEST
 
+START_TEST(read_a_pipe)
+{
+    sslcv_dataset *dataset;
+
+    write_ppm("x.ppm", 2, 2, 1);
+    dataset = open_folder(0);
+    ck_assert_int_eq(unlink(in_folder("x.ppm")), 0);
+    ck_assert_int_eq(mkfifo(in_folder("x.ppm"), 0600), 0);
+    alarm(5); /* a hang is a failure */
+    FAILS(read_any(dataset, 0), SSLCV_ERR_IO, "x.ppm: it is a pipe");
+    alarm(0);
+    sslcv_dataset_destroy(dataset);
+}
+END_TEST
+
 START_TEST(read_damaged)
 {
     static const char *const statuses[] = {"0empty.ppm", "1cut.ppm", "2text.png", "3good.ppm", "4large.ppm"};
@@ -369,7 +384,7 @@ int main(void)
 
     CASE(suite, "folder", folder_order_and_labels, folder_links, folder_links_do_not_multiply, folder_depth,
          folder_many_names, folder_not_found, folder_closed_to_us, folder_cancelled, folder_out_of_memory);
-    CASE(suite, "read", read_refuses, read_damaged, read_grey, cache, smaller_images);
+    CASE(suite, "read", read_refuses, read_a_pipe, read_damaged, read_grey, cache, smaller_images);
     CASE(suite, "real", real_photos);
     return run_suite(suite);
 }

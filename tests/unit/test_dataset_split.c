@@ -221,6 +221,57 @@ START_TEST(split_saved_and_read)
 }
 END_TEST
 
+/* A name ends at its zero, a line does not: "a" and zeros are no sample, nor are zeros alone one without a name. */
+START_TEST(split_list_with_zeros)
+{
+    static const int64_t sizes[] = {2, 3, 4, 8, 9, 16, 24, 40, 56, 64, 65, 200, 4000, 1000003};
+    sslcv_dataset *list = make_list(context);
+    sslcv_split_options o = split_options();
+    char *line = calloc(1, 1000004);
+    int64_t indices[4], count = 77;
+    size_t i;
+    int named;
+
+    ck_assert_ptr_nonnull(line);
+    OK(sslcv_dataset_add_file(list, "a", NULL, 0, 0, NULL));
+    add_pixels(list, 1, 1, 1, 0);
+    add_pixels(list, 1, 1, 2, 0);
+    o.list_path = in_folder("list");
+    for (i = 0; i < 2 * sizeof sizes / sizeof *sizes; i++) {
+        const int64_t size = sizes[i / 2];
+
+        for (named = 0; named <= 1; named++) {
+            memset(line, i % 2 ? 'b' : 0, (size_t)size);
+            line[0] = 0;
+            if (named) memcpy(line, "a", 2);
+            line[size] = '\n';
+            write_file(o.list_path, line, (size_t)size + 1);
+            FAILS(sslcv_dataset_split(list, &o, indices, 4, &count), SSLCV_ERR_NOT_FOUND, "line 1: no sample is named");
+        }
+    }
+    write_file(o.list_path, "a\n\0\n", 4);
+    FAILS(sslcv_dataset_split(list, &o, indices, 4, &count), SSLCV_ERR_NOT_FOUND, "line 2: no sample is named");
+    ck_assert_int_eq(count, 77);
+    free(line);
+    sslcv_dataset_destroy(list);
+}
+END_TEST
+
+START_TEST(split_list_is_a_pipe)
+{
+    sslcv_dataset *list = make_classes();
+    sslcv_split_options o = split_options();
+    int64_t count;
+
+    o.list_path = in_folder("list");
+    ck_assert_int_eq(mkfifo(o.list_path, 0600), 0);
+    alarm(5); /* a hang is a failure */
+    FAILS(sslcv_dataset_split(list, &o, NULL, 0, &count), SSLCV_ERR_IO, "list: it is a pipe");
+    alarm(0);
+    sslcv_dataset_destroy(list);
+}
+END_TEST
+
 /* A published list: file names alone, where the samples lie in a folder for each class. */
 START_TEST(split_published_list)
 {
@@ -282,6 +333,6 @@ int main(void)
     Suite *suite = suite_create("dataset_split");
 
     CASE(suite, "split", split_fraction, split_per_class, split_folds, split_list, split_saved_and_read,
-         split_published_list, split_refused);
+         split_list_with_zeros, split_list_is_a_pipe, split_published_list, split_refused);
     return run_suite(suite);
 }

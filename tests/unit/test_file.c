@@ -94,6 +94,19 @@ START_TEST(files_that_cannot_be_read)
 }
 END_TEST
 
+START_TEST(pipes_are_not_waited_for)
+{
+    const char *path = in_folder("pipe");
+
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(symlink("pipe", in_folder("link")), 0);
+    alarm(5); /* a hang is a failure */
+    refuses(path, 10, SSLCV_ERR_IO, "pipe: it is a pipe");
+    refuses(in_folder("link"), 10, SSLCV_ERR_IO, "link: it is a pipe");
+    alarm(0);
+}
+END_TEST
+
 START_TEST(gzip_is_unpacked)
 {
     const char *path = in_folder("packed.gz");
@@ -381,6 +394,7 @@ int main(void)
     tcase_add_test(reading, plain_files);
     tcase_add_test(reading, files_of_unknown_size);
     tcase_add_test(reading, files_that_cannot_be_read);
+    tcase_add_test(reading, pipes_are_not_waited_for);
     tcase_add_test(reading, gzip_is_unpacked);
     tcase_add_test(reading, gzip_that_unpacks_to_too_much);
     tcase_add_test(reading, gzip_cut_anywhere);

@@ -401,6 +401,61 @@ START_TEST(limits)
 }
 END_TEST
 
+/* Grey, 8 x 8, progressive: one scan of the first coefficient, then one of each other, again for each lower bit. */
+static int64_t put_scans(uint8_t *file, int scans)
+{
+    static const uint8_t frame[] = {0xff, 0xc2, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0}, one_code[16] = {1};
+    int64_t size = 0;
+    int i;
+
+    memcpy(file, "\xff\xd8\xff\xdb\0\x43", 7);
+    memset(file + 7, 1, 64);
+    memcpy(file + 71, frame, sizeof frame);
+    size = 71 + (int64_t)sizeof frame;
+    for (i = 0; i < 2; i++, size += 22) { /* codes of 0 for the first and the others; each has one, of the value 0 */
+        memcpy(file + size, "\xff\xc4\0\x14", 4);
+        file[size + 4] = (uint8_t)(i << 4);
+        memcpy(file + size + 5, one_code, 16);
+        file[size + 21] = 0;
+    }
+    for (i = 0; i < scans; i++, size += 11) {
+        const int place = i == 0 ? 0 : 1 + (i - 1) % 63, pass = (i - 1) / 63;
+        const uint8_t scan[11] = {
+            0xff, 0xda, 0, 8, 1, 1, 0, (uint8_t)place, (uint8_t)place, i == 0 ? 0 : pass ? 0x32 - 0x11 * (pass - 1) : 3,
+            0x7f};
+
+        memcpy(file + size, scan, sizeof scan);
+    }
+    memcpy(file + size, "\xff\xd9", 2);
+    return size + 2;
+}
+
+/** Each scan costs a walk over all blocks, however few bytes it has. */
+START_TEST(refuses_too_many_scans)
+{
+    static const int good[] = {1, 64, 127, 128}, bad[] = {129, 200};
+    uint8_t file[4096];
+    sslcv_tensor image = {.ndim = 77};
+    int64_t size, shape[3] = {7};
+    size_t i;
+
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        size = put_scans(file, bad[i]);
+        FAILS(sslcv__decode(context, file, size, "a.jpg", 0, &roomy, &image), SSLCV_ERR_FORMAT,
+              "it has too many scans");
+        ck_assert_int_eq(image.ndim, 77);
+    }
+    for (i = 0; i < sizeof good / sizeof *good; i++) {
+        size = put_scans(file, good[i]);
+        OK(sslcv__decode_shape(context, file, size, "a.jpg", 0, &roomy, shape));
+        ck_assert(shape[0] == 1 && shape[1] == 8 && shape[2] == 8);
+        OK(sslcv__decode(context, file, size, "a.jpg", 0, &roomy, &image));
+        ck_assert_uint_eq(value_at(&image, 0, 3, 5), 128);
+        sslcv__decode_free(context, &image);
+    }
+}
+END_TEST
+
 static int64_t put_chunk(uint8_t *at, const char *type, const uint8_t *body, uint32_t size)
 {
     uint32_t crc, i;
@@ -414,6 +469,39 @@ static int64_t put_chunk(uint8_t *at, const char *type, const uint8_t *body, uin
     }
     return size + 12;
 }
+
+/** What decoders must know is refused where they don't, whatever its checksum says; what they may skip is skipped. */
+START_TEST(unknown_chunks_of_png)
+{
+    static const uint8_t header[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0}, row[2] = {0, 200};
+    static const char *const types[] = {"ABCD", "CgBI", "abCD", "teSt"};
+    uint8_t packed[64], file[256];
+    uLongf packed_size;
+    size_t i;
+
+    for (i = 0; i < 4; i++) {
+        sslcv_tensor image = {.ndim = 77};
+        int64_t size = 8;
+
+        packed_size = sizeof packed;
+        ck_assert_int_eq(compress2(packed, &packed_size, row, sizeof row, 9), Z_OK);
+        memcpy(file, "\x89PNG\r\n\x1a\n", 8);
+        size += put_chunk(file + size, "IHDR", header, 13);
+        size += put_chunk(file + size, types[i], row, 2);
+        size += put_chunk(file + size, "IDAT", packed, (uint32_t)packed_size);
+        size += put_chunk(file + size, "IEND", header, 0);
+        if (i < 2) {
+            FAILS(sslcv__decode(context, file, size, "a.png", 0, &roomy, &image), SSLCV_ERR_FORMAT,
+                  "a.png: it is damaged: it has a chunk that is not known");
+            ck_assert_int_eq(image.ndim, 77);
+        } else {
+            OK(sslcv__decode(context, file, size, "a.png", 0, &roomy, &image));
+            ck_assert_uint_eq(value_at(&image, 0, 0, 0), 200);
+            sslcv__decode_free(context, &image);
+        }
+    }
+}
+END_TEST
 
 /** A picture of 1 x 1 whose data unpack to 16 MB. */
 START_TEST(refuses_a_zip_bomb)
@@ -512,6 +600,8 @@ int main(void)
     tcase_add_loop_test(tests, survives_damaged_files, 0, 19);
     tcase_add_loop_test(tests, refuses_too_many_huffman_codes, 0, 19);
     tcase_add_test(tests, limits);
+    tcase_add_test(tests, refuses_too_many_scans);
+    tcase_add_test(tests, unknown_chunks_of_png);
     tcase_add_test(tests, refuses_a_zip_bomb);
     tcase_add_loop_test(tests, out_of_memory, 0, 19);
     tcase_add_test(tests, image_names);

@@ -93,6 +93,74 @@ START_TEST(what_computes_otherwise_is_refused)
 }
 END_TEST
 
+/* Shapes without elements cost nothing: ten names and 9 KB ask for the 94 MB of a ResNet-50. */
+START_TEST(a_small_file_makes_no_large_network)
+{
+    static const struct {
+        const char *name;
+        int32_t ndim;
+        int64_t shape[4];
+    } tensors[] = {{"conv1.weight", 4, {64, 3, 7, 7}},
+                   {"layer1.0.conv1.weight", 4, {64, 0, 1, 1}},
+                   {"layer1.0.conv3.weight", 4, {256, 0, 1, 1}},
+                   {"layer2.0.conv1.weight", 4, {1, 0, 1, 1}},
+                   {"layer3.0.conv1.weight", 4, {1, 0, 1, 1}},
+                   {"layer3.5.conv1.weight", 4, {1, 0, 1, 1}},
+                   {"layer4.0.conv1.weight", 4, {1, 0, 1, 1}},
+                   {"bn1.weight", 1, {0}},
+                   {"layer1.0.bn1.weight", 1, {0}},
+                   {"layer1.0.bn1.running_mean", 1, {0}}};
+    sslcv_backbone *loaded = NULL;
+    sslcv_state *file = empty();
+    size_t i;
+
+    for (i = 0; i < sizeof tensors / sizeof *tensors; i++)
+        add(file, tensors[i].name, SSLCV_U8, tensors[i].ndim, tensors[i].shape);
+    save_and_close(file);
+    memory.most = memory.held;
+    FAILS(sslcv_backbone_load(context, path, NULL, &loaded), SSLCV_ERR_LIMIT, "bytes of tensors");
+    ck_assert_ptr_null(loaded);
+    ck_assert_int_lt(memory.most - memory.held, 4 << 20);
+}
+END_TEST
+
+/* What is refused above is no honest file: of any float type, or a part. */
+START_TEST(a_larger_network_loads)
+{
+    static const int32_t dtypes[3] = {SSLCV_F32, SSLCV_BF16, SSLCV_F16};
+    sslcv_backbone_options options = small(SSLCV_BACKBONE_RESNET18);
+    sslcv_backbone *backbone, *loaded;
+    sslcv_load_options load;
+    sslcv_save_options how;
+    sslcv_state *file;
+    int i;
+
+    options.width = 0.5; /* 11 MB, so that the megabyte which is always free does not matter */
+    backbone = make(&options);
+    file = state_of(backbone);
+    OK(sslcv_save_options_init(&how, sizeof how));
+    for (i = 0; i < 3; i++) {
+        how.dtype = dtypes[i];
+        OK(sslcv_state_save(file, path, &how));
+        OK(sslcv_backbone_load(context, path, NULL, &loaded));
+        if (i == 0) check_same_weights(backbone, loaded);
+        sslcv_backbone_destroy(loaded);
+    }
+    sslcv_state_destroy(file);
+
+    OK(sslcv_load_options_init(&load, sizeof load));
+    file = empty();
+    add_network(file, backbone, AS_HERE, "", 1.0f);
+    save_and_close(without(file, "layer4.1.conv2.weight"));
+    FAILS(sslcv_backbone_load(context, path, NULL, &loaded), SSLCV_ERR_NOT_FOUND, "layer4.1.conv2.weight");
+    load.partial = 1;
+    load.max_bytes = 16 << 20;
+    OK(sslcv_backbone_load(context, path, &load, &loaded));
+    sslcv_backbone_destroy(loaded);
+    sslcv_backbone_destroy(backbone);
+}
+END_TEST
+
 START_TEST(a_counter_may_have_an_axis)
 {
     const sslcv_backbone_options options = small(SSLCV_BACKBONE_RESNET18);
@@ -150,6 +218,8 @@ int main(void)
 
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, what_computes_otherwise_is_refused, 0, (int)(sizeof refused / sizeof refused[0]));
+    tcase_add_test(cases, a_small_file_makes_no_large_network);
+    tcase_add_test(cases, a_larger_network_loads);
     tcase_add_loop_test(cases, a_counter_may_have_an_axis, 0, 2);
     tcase_add_loop_test(cases, a_small_stem_of_solo_learn_is_warned_of, 0, 3);
     suite_add_tcase(suite, cases);

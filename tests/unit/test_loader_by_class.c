@@ -211,6 +211,26 @@ START_TEST(labels_instead)
 }
 END_TEST
 
+/* The last epoch that a number can tell, where samples come again. */
+START_TEST(the_last_epoch)
+{
+    sslcv_dataset *images;
+    sslcv_augmenter *augmenter;
+    sslcv_loader *loader = by_class(context, &images, &augmenter);
+    int k;
+
+    OK(sslcv_loader_seek(loader, INT64_MAX, 0));
+    for (k = 0; k < 7; k++) {
+        const sslcv_batch batch = next(loader);
+
+        ck_assert(batch.epoch == INT64_MAX && batch.index == k % 5);
+    }
+    sslcv_loader_destroy(loader);
+    sslcv_augmenter_destroy(augmenter);
+    sslcv_dataset_destroy(images);
+}
+END_TEST
+
 /* fail: the allocation that fails, from the loader's creation on. */
 static sslcv_status walk(sslcv_context *own, host *memory, int64_t fail)
 {
@@ -257,6 +277,6 @@ int main(void)
     Suite *suite = suite_create("loader_by_class");
 
     CASE(suite, "by class", classes_come_equally_often, draws_within_a_class, repeated_samples_have_other_views,
-         same_for_any_threads, labels_instead, allocations_may_fail);
+         same_for_any_threads, labels_instead, the_last_epoch, allocations_may_fail);
     return run_suite(suite);
 }

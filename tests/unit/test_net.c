@@ -243,6 +243,30 @@ START_TEST(running_statistics_move_unbiased)
 }
 END_TEST
 
+/* Files may say anything: a counter at its end stays there. */
+START_TEST(batches_are_counted_to_the_last_number)
+{
+    float x[4] = {1, 2, 3, 4};
+    const int64_t shape[4] = {4, 1, 1, 1}, almost = INT64_MAX - 1;
+    int64_t batches;
+    sslcv_tensor input;
+    sslcv__net net;
+    int32_t node;
+    int i;
+
+    OK(sslcv__net_init(&net, context, 0, 1));
+    OK(sslcv__net_batch_norm(&net, 0, "n", 2, 0, &node));
+    OK(sslcv_tensor_init(&input, SSLCV_F32, x, 4, shape));
+    sslcv__variable_reset(net.nodes[node].batches, &almost);
+    for (i = 0; i < 2; i++) {
+        OK(forward(tape, &net, &input, "input", SSLCV_PASS_TRAIN, node));
+        OK(sslcv__variable_read(context, net.nodes[node].batches, SSLCV_STATE_VALUE, &batches));
+        ck_assert_int_eq(batches, INT64_MAX);
+    }
+    sslcv__net_free(&net);
+}
+END_TEST
+
 /* ---- tapes ---- */
 
 static void fill_and_describe(float *x, sslcv_tensor *input, int64_t batch, uint64_t seed)
@@ -503,6 +527,7 @@ int main(void)
     tcase_add_loop_test(layers, pooling_equals_twin, 0, 2);
     tcase_add_loop_test(layers, rows_equal_twin, 0, 4);
     tcase_add_test(layers, running_statistics_move_unbiased);
+    tcase_add_test(layers, batches_are_counted_to_the_last_number);
     suite_add_tcase(suite, layers);
 
     tcase_add_checked_fixture(graphs, set_up, tear_down);

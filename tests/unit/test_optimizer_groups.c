@@ -381,6 +381,41 @@ START_TEST(state_makes_runs_resume)
 }
 END_TEST
 
+/* Files may say anything: counters at their end stay there. */
+START_TEST(steps_are_counted_to_the_last_number)
+{
+    sslcv_context *context = new_context(NULL, 1);
+    const sslcv_optimizer_options options = options_of(SSLCV_OPTIMIZER_ADAM);
+    sslcv_optimizer *optimizer = new_optimizer(context, &options);
+    sslcv_state *a = new_state(context, "w", SSLCV_ROLE_WEIGHT, 300), *state;
+    static const char *const names[2] = {"step", "w.step"};
+    int64_t index, count;
+    sslcv_tensor tensor;
+    int i;
+
+    golden_input(69, 300, values_of(a, 0));
+    OK(sslcv_optimizer_add(optimizer, a, SSLCV_ROLE_PARAMETERS, NULL));
+    OK(sslcv_optimizer_get_state(optimizer, &state));
+    OK(sslcv_tensor_init(&tensor, SSLCV_I64, &count, 0, NULL));
+    for (i = 0; i < 2; i++) {
+        count = INT64_MAX - 1;
+        OK(sslcv_state_find(state, names[i], &index));
+        OK(sslcv_state_set(state, index, SSLCV_STATE_VALUE, &tensor));
+    }
+    take_steps(optimizer, a, 0, 2);
+    for (i = 0; i < 2; i++) {
+        OK(sslcv_state_find(state, names[i], &index));
+        OK(sslcv_state_get(state, index, SSLCV_STATE_VALUE, &tensor));
+        ck_assert_int_eq(count, INT64_MAX);
+    }
+    for (i = 0; i < 300; i++) ck_assert(isfinite(values_of(a, 0)[i]));
+    sslcv_state_destroy(state);
+    sslcv_optimizer_destroy(optimizer);
+    sslcv_state_destroy(a);
+    sslcv_context_destroy(context);
+}
+END_TEST
+
 /* ---- memory ---- */
 
 static sslcv_status make_and_step(sslcv_context *context, sslcv_state *state, sslcv_state **slots)
@@ -450,6 +485,7 @@ int main(void)
     tcase_set_timeout(state, 60);
     tcase_add_test(state, names_of_the_state);
     tcase_add_test(state, state_makes_runs_resume);
+    tcase_add_test(state, steps_are_counted_to_the_last_number);
     tcase_add_test(state, any_allocation_may_fail);
     suite_add_tcase(suite, state);
     return run_suite(suite);

@@ -1,6 +1,8 @@
 /* States in safetensors files: round trips, options. */
 #include "safetensors_support.h"
 
+#include <sslcv/backbone.h>
+
 #include <signal.h>
 #include <sys/resource.h>
 #include <zlib.h>
@@ -369,6 +371,48 @@ START_TEST(a_stream_has_its_limit_too)
 }
 END_TEST
 
+/** Zeros without end. */
+static int64_t read_zeros(void *user, void *buffer, int64_t size)
+{
+    (void)user;
+    memset(buffer, 0, (size_t)size);
+    return size;
+}
+
+/* While a buffer grows there are two; no more is asked for than the byte that is too many. */
+START_TEST(a_stream_takes_twice_its_limit_at_most)
+{
+    const sslcv_stream stream = {sizeof stream, NULL, read_zeros, NULL};
+    const long long before = memory.held, limit = 4 << 20;
+    sslcv_load_options options;
+    sslcv_state *opened = NULL;
+    sslcv_backbone *backbone = NULL;
+
+    OK(sslcv_load_options_init(&options, sizeof options));
+    options.stream = &stream;
+    options.max_bytes = limit;
+    memory.most = before;
+    FAILS(sslcv_state_open(context, NULL, &options, &opened), SSLCV_ERR_LIMIT, "the stream has more than");
+    ck_assert_int_le(memory.most - before, 2 * limit + 10000);
+    memory.most = before;
+    FAILS(sslcv_backbone_load(context, NULL, &options, &backbone), SSLCV_ERR_LIMIT, "the stream has more than");
+    ck_assert_int_le(memory.most - before, 2 * limit + 10000);
+    ck_assert_int_eq(memory.held, before);
+}
+END_TEST
+
+START_TEST(a_file_may_not_be_a_pipe)
+{
+    sslcv_state *opened = NULL;
+
+    ck_assert_int_eq(mkfifo(in_folder("x"), 0600), 0);
+    alarm(5); /* a hang is a failure */
+    FAILS(sslcv_state_load(state, in_folder("x"), NULL, NULL), SSLCV_ERR_IO, "x: it is a pipe");
+    FAILS(sslcv_state_open(context, in_folder("x"), NULL, &opened), SSLCV_ERR_IO, "x: it is a pipe");
+    alarm(0);
+}
+END_TEST
+
 START_TEST(a_tensor_may_not_be_called_metadata)
 {
     sslcv_save_options options;
@@ -420,6 +464,8 @@ int main(void)
     tcase_add_test(options, save_options_are_checked);
     tcase_add_test(options, load_options_are_checked);
     tcase_add_test(options, a_stream_has_its_limit_too);
+    tcase_add_test(options, a_stream_takes_twice_its_limit_at_most);
+    tcase_add_test(options, a_file_may_not_be_a_pipe);
     tcase_add_test(options, a_tensor_may_not_be_called_metadata);
     tcase_add_test(options, no_name_may_come_twice);
     suite_add_tcase(suite, options);

@@ -151,6 +151,29 @@ START_TEST(missing_and_unexpected_names)
 }
 END_TEST
 
+/* Names are the file's: none makes a line of its own in the report, or steers a terminal. */
+START_TEST(names_in_a_report_are_one_line_each)
+{
+    static const char header[] =
+        "{\"x\\nmissing conv1.weight\\u001b[2J\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
+        "\"bn1.weight\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[4,8]},"
+        "\"y\\r\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[8,12]}}";
+    static const char expected[] = "unexpected x?missing conv1.weight?[2J\nunexpected y?\n";
+    static const char *const one[] = {"bn1.weight"};
+    char text[256] = "?";
+    sslcv_load_report report = {.struct_size = sizeof report, .text = text, .text_size = sizeof text};
+    sslcv_state *to = make_named(one, 1, 0);
+    memory_file file = build(header, 12);
+
+    OK(load_from_memory(to, &file, NULL, &report));
+    ck_assert_str_eq(text, expected);
+    ck_assert_int_eq(report.text_needed, (int64_t)sizeof expected);
+    ck_assert_int_eq(report.unexpected, 2);
+    free(file.bytes);
+    sslcv_state_destroy(to);
+}
+END_TEST
+
 START_TEST(counters_of_batches_may_be_missing)
 {
     static const char *const names[] = {"bn1.weight", "bn1.num_batches_tracked"};
@@ -407,6 +430,7 @@ int main(void)
     tcase_add_test(names, known_prefixes);
     tcase_add_test(names, a_prefix_of_the_caller_s);
     tcase_add_test(names, missing_and_unexpected_names);
+    tcase_add_test(names, names_in_a_report_are_one_line_each);
     tcase_add_test(names, counters_of_batches_may_be_missing);
     tcase_add_test(names, roles_choose);
     tcase_add_test(names, other_shapes_and_dtypes);

@@ -46,6 +46,8 @@ static const struct {
     {ENTRY("\"F32\"", "[NaN]", "[0,8]"), 8, "no valid JSON"},
     {ENTRY("\"F32\"", "[9223372036854775808]", "[0,8]"), 8, "no valid JSON"},
     {ENTRY("\"F32\"", "[4294967296,4294967296]", "[0,0]"), 0, "a shape too large to count"},
+    {ENTRY("\"F32\"", "[0,4294967296,4294967296]", "[0,0]"), 0, "a shape too large to count"},
+    {ENTRY("\"F32\"", "[4294967296,0,4294967296]", "[0,0]"), 0, "a shape too large to count"},
     {ENTRY("\"F32\"", "[4611686018427387904]", "[0,0]"), 0, "has 4611686018427387904 elements of F32, but 0 bytes"},
     {ENTRY("\"F32\"", "[3]", "[0,8]"), 8, "has 3 elements of F32, but 8 bytes"},
     {ENTRY("\"F16\"", "[2]", "[0,8]"), 8, "has 2 elements of F16, but 8 bytes"},
@@ -165,6 +167,35 @@ START_TEST(nested_without_end)
 }
 END_TEST
 
+/* A tiny value is a hundred bytes to the parser, whose memory no limit of ours would see. */
+START_TEST(a_million_tiny_values)
+{
+    static const char begin[] = "{\"a\":[0";
+    const int64_t values = 1000000, length = (int64_t)sizeof begin - 1 + 2 * values;
+    char *header = malloc((size_t)length + 3);
+    sslcv_load_options options;
+    memory_file file;
+    int64_t i;
+
+    ck_assert_ptr_nonnull(header);
+    memcpy(header, begin, sizeof begin - 1);
+    for (i = 0; i < values; i++) memcpy(header + sizeof begin - 1 + 2 * i, ",0", 2);
+    memcpy(header + length, "]}", 3);
+    file = build(header, 0);
+    OK(sslcv_load_options_init(&options, sizeof options));
+    options.max_bytes = 4 << 20;
+    FAILS(load_from_memory(state, &file, &options, NULL), SSLCV_ERR_LIMIT, "its header has 1000002 values; at most");
+    free(file.bytes);
+    memset(header, ',', (size_t)length); /* those within a text are none */
+    memcpy(header, "{\"\\\"", 4);
+    memcpy(header + length - 4, "\":1}", 5);
+    file = build(header, 0);
+    FAILS(load_from_memory(state, &file, &options, NULL), SSLCV_ERR_FORMAT, "tensor \"\",,,,");
+    free(header);
+    free(file.bytes);
+}
+END_TEST
+
 START_TEST(cut_at_every_byte)
 {
     sslcv_state *other = make_state(0), *zeros = make_state(0), *opened = NULL;
@@ -237,6 +268,7 @@ int main(void)
     tcase_add_test(bad, malformed_headers);
     tcase_add_test(bad, malformed_starts);
     tcase_add_test(bad, nested_without_end);
+    tcase_add_test(bad, a_million_tiny_values);
     tcase_add_test(bad, cut_at_every_byte);
     tcase_add_test(bad, every_bit_flipped);
     tcase_add_test(bad, every_bit_flipped_in_a_file_of_others);

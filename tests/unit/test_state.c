@@ -20,11 +20,13 @@ END_TEST
 START_TEST(variables_refuse_bad_shapes)
 {
     const int64_t negative[2] = {3, -1}, huge[3] = {INT64_MAX / 8, 2, 2};
+    const int64_t none[3] = {0, INT64_MAX, 2}; /* no element, but strides that no number can tell */
     sslcv__variables *set = &object->set;
 
     FAILS(sslcv__variables_add(set, "v", SSLCV_F32, 1, 2, negative, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT,
           "v has shape[1] -1");
     FAILS(sslcv__variables_add(set, "v", SSLCV_F32, 1, 3, huge, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "2^63 - 1");
+    FAILS(sslcv__variables_add(set, "v", SSLCV_F32, 1, 3, none, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "2^63 - 1");
     FAILS(sslcv__variables_add(set, "v", SSLCV_F32, 1, 9, huge, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "9 axes");
     ck_assert_int_eq(set->count, 4);
 }
@@ -167,6 +169,8 @@ START_TEST(add_refuses)
     REFUSED(bad.ndim = 9, "x has 9 axes; allowed are 0 .. 8");
     REFUSED(bad.ndim = -1, "x has -1 axes");
     REFUSED((bad.ndim = 1, bad.shape[0] = -5), "x has shape[0] -5");
+    bad.shape[0] = 0;
+    REFUSED((bad.ndim = 3, bad.shape[1] = bad.shape[2] = (int64_t)1 << 32), "x has a shape of more than 2^63 - 1");
     REFUSED(bad.struct_size = 8, "state_entry.struct_size is 8");
     FAILS(sslcv_state_add(state, NULL, NULL), SSLCV_ERR_INVALID_ARGUMENT, "entry is NULL");
     FAILS(sslcv_state_add(window, &good, NULL), SSLCV_ERR_STATE, "window onto an object");

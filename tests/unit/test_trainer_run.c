@@ -288,6 +288,39 @@ START_TEST(test_checkpoint_of_another)
 }
 END_TEST
 
+/* What a checkpoint counts is counted on: nothing near the largest number will do. */
+START_TEST(test_counters_of_a_checkpoint)
+{
+    static const char *const names[] = {"trainer.step", "trainer.epoch", "trainer.batch", "trainer.epoch_losses"};
+    static const int64_t wrong[] = {INT64_MAX, INT64_MAX - 1, ((int64_t)1 << 53) + 1, -1, INT64_MIN};
+    int64_t count, before, index;
+    sslcv_tensor tensor;
+    sslcv_state *state;
+    double loss;
+    size_t i, k;
+    rig r;
+
+    make_simclr(&r, &plain);
+    steps(&r, 1, &loss);
+    OK(sslcv_trainer_get_state(r.trainer, &state));
+    OK(sslcv_tensor_init(&tensor, SSLCV_I64, &count, 0, NULL));
+    for (i = 0; i < sizeof names / sizeof *names; i++) {
+        OK(sslcv_state_find(state, names[i], &index));
+        OK(sslcv_state_get(state, index, SSLCV_STATE_VALUE, &tensor));
+        before = count;
+        for (k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+            count = wrong[k];
+            FAILS(sslcv_state_set(state, index, SSLCV_STATE_VALUE, &tensor), SSLCV_ERR_FORMAT, "must be 0 .. 2^53");
+            OK(sslcv_state_get(state, index, SSLCV_STATE_VALUE, &tensor));
+            ck_assert_int_eq(count, before);
+        }
+    }
+    sslcv_state_destroy(state);
+    steps(&r, 1, &loss);
+    free_rig(&r);
+}
+END_TEST
+
 START_TEST(test_network_of_a_checkpoint)
 {
     sslcv_load_options load;
@@ -359,6 +392,7 @@ int main(void)
     tcase_add_loop_test(tests, test_resume_is_exact, 0, 3);
     tcase_add_test(tests, test_cancel_and_go_on);
     tcase_add_test(tests, test_checkpoint_of_another);
+    tcase_add_test(tests, test_counters_of_a_checkpoint);
     tcase_add_test(tests, test_network_of_a_checkpoint);
     tcase_add_test(tests, test_when_to_save);
     suite_add_tcase(suite, tests);

@@ -148,6 +148,31 @@ START_TEST(other_lines_are_skipped)
 }
 END_TEST
 
+START_TEST(a_large_file_is_refused)
+{
+    enum { MOST = 1 << 20 };
+    sslcv_context_options options;
+    sslcv_context *context = NULL;
+    char *text = malloc(MOST + 1);
+    FILE *file = fopen(path, "wb");
+
+    ck_assert(text && file);
+    memset(text, '\n', MOST + 1);
+    ck_assert_uint_eq(fwrite(text, 1, MOST, file), MOST);
+    ck_assert_int_eq(fflush(file), 0);
+    OK(sslcv_context_options_init(&options, sizeof options));
+    options.tuning_path = path;
+    OK(sslcv_context_create(&options, &context));
+    sslcv_context_destroy(context);
+    context = NULL;
+    ck_assert_uint_eq(fwrite(text, 1, 1, file), 1);
+    fclose(file);
+    FAILS(sslcv_context_create(&options, &context), SSLCV_ERR_LIMIT, "has more than 1048576 bytes");
+    ck_assert_ptr_null(context);
+    free(text);
+}
+END_TEST
+
 START_TEST(a_path_that_cannot_be_written_is_a_warning)
 {
     float features[2 * DIM];
@@ -168,6 +193,7 @@ int main(void)
     tcase_add_test(files, findings_are_kept_and_read);
     tcase_add_test(files, memory_alone_keeps_them_for_the_context);
     tcase_add_loop_test(files, other_lines_are_skipped, 0, 6);
+    tcase_add_test(files, a_large_file_is_refused);
     tcase_add_test(files, a_path_that_cannot_be_written_is_a_warning);
     suite_add_tcase(suite, files);
     return run_suite(suite);

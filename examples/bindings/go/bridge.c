@@ -47,7 +47,7 @@ static int32_t call_hook(void *user, sslcv_trainer *trainer, const sslcv_progres
     return sslcvGoHook((uintptr_t)user, trainer, (sslcv_progress *)progress);
 }
 
-sslcv_status bridge_add_hook(sslcv_trainer *trainer, int32_t events, int32_t every, uintptr_t hook)
+sslcv_status bridge_add_hook(sslcv_trainer *trainer, int32_t events, int64_t every, uintptr_t hook)
 {
     sslcv_hook options;
 

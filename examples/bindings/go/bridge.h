@@ -20,7 +20,7 @@ void bridge_keep(uintptr_t value);
 uintptr_t bridge_take(void);
 
 void bridge_set_log(sslcv_context_options *options, uintptr_t log);
-sslcv_status bridge_add_hook(sslcv_trainer *trainer, int32_t events, int32_t every, uintptr_t hook);
+sslcv_status bridge_add_hook(sslcv_trainer *trainer, int32_t events, int64_t every, uintptr_t hook);
 
 sslcv_status bridge_add_images(sslcv_dataset *dataset, int32_t dtype, void *data, int32_t ndim, const int64_t *shape,
                                const int64_t *labels);

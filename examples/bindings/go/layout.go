@@ -36,6 +36,13 @@ type BackboneInfo struct {
 	NumParameters int64
 	NumStages     int32
 	FrozenStages  int32
+	Architecture  int32
+	Stem          int32
+	Norm          int32
+	Preactivation int32
+	Width         float64
+	StemChannels  int64
+	ImageSize     int64
 }
 
 // MLPOptions are filled by DefaultMLP.

@@ -300,10 +300,10 @@ func metrics(trainer *C.sslcv_trainer, alive ...*handle) (map[string]float64, er
 type Hook func(*Running, Progress) error
 
 // AddHook calls a hook at these events, at each every-th. One that refers to its trainer keeps it until Close.
-func (t *Trainer) AddHook(events, every int32, hook Hook) error {
+func (t *Trainer) AddHook(events int32, every int64, hook Hook) error {
 	number := cgo.NewHandle(hook)
 	err := call(func() C.sslcv_status {
-		return C.bridge_add_hook(t.raw(), C.int32_t(events), C.int32_t(every), C.uintptr_t(number))
+		return C.bridge_add_hook(t.raw(), C.int32_t(events), C.int64_t(every), C.uintptr_t(number))
 	}, t.handle)
 	if err != nil {
 		number.Delete()

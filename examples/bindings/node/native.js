@@ -27,7 +27,7 @@ export const structs = {
         num_stages, preactivation, reserved; int64_t channels, stem_channels, image_size; double width, norm_epsilon,
         norm_momentum; uint64_t seed;`,
     sslcv_backbone_info: `size_t struct_size; int64_t channels, feature_dim, num_parameters; int32_t num_stages,
-        frozen_stages;`,
+        frozen_stages, architecture, stem, norm, preactivation; double width; int64_t stem_channels, image_size;`,
     sslcv_mlp_options: `size_t struct_size; int64_t in_dim, hidden_dim, out_dim; double dropout, init_std;
         uint64_t seed; int32_t num_layers, norm, last_norm, activation, bias, last_bias, normalize, reserved;`,
     sslcv_state_entry: `size_t struct_size; void *name; int64_t shape[8]; int32_t ndim, dtype, role, frozen;`,
@@ -51,7 +51,7 @@ export const structs = {
         ema_random_init, resume, generations;`,
     sslcv_progress: `size_t struct_size; int32_t event, reserved; int64_t step, num_steps, epoch, num_epochs;
         double loss, learning_rate, embedding_std, images_per_second, seconds, seconds_left;`,
-    sslcv_hook: 'size_t struct_size; void *user, *call, *destroy; int32_t events, every;',
+    sslcv_hook: 'size_t struct_size; void *user, *call, *destroy; int64_t every; int32_t events, reserved;',
     sslcv_method_options: `size_t struct_size; void *dataset, *backbones; int64_t num_backbones; void *augmenter,
         *preset, *settings, *checkpoint_path; uint64_t seed; int32_t resume, reserved;`,
     sslcv_embed_options: `size_t struct_size; void *dataset, *augmenter, *branches; int64_t num_branches, batch_size,

@@ -74,7 +74,9 @@ impl Dataset {
         let label = label.unwrap_or(-1);
         // SAFETY: the path is copied.
         let mut index = 0;
-        call(|| unsafe { sys::sslcv_dataset_add_file(self.raw.as_ptr(), path.as_ptr(), null(), 0, label, &mut index) })?;
+        call(|| unsafe {
+            sys::sslcv_dataset_add_file(self.raw.as_ptr(), path.as_ptr(), null(), 0, label, &mut index)
+        })?;
         Ok(index)
     }
 

@@ -290,7 +290,7 @@ impl Trainer {
     /// Calls `hook` at these events, at each `every`-th. Where it breaks, the call that stepped fails with
     /// [`Status::Cancelled`], and the next one goes on. Where it panics, that call panics with the same.
     pub fn add_hook(
-        &mut self, events: &[Event], every: i32, hook: impl FnMut(&Running<'_>, &Progress) -> ControlFlow<()> + 'static,
+        &mut self, events: &[Event], every: i64, hook: impl FnMut(&Running<'_>, &Progress) -> ControlFlow<()> + 'static,
     ) -> Result<()> {
         let hook: Box<HookCell> = Box::new(RefCell::new(Box::new(hook)));
         // SAFETY: the box is C's from success on, until drop_hook(). As neither trainers nor what keeps them alive
