@@ -96,11 +96,12 @@ json_t *sslcv__safetensors_header(const char *json, int64_t size, json_error_t *
  * What the parser takes for a value, however short, comes from malloc() and is bounded here before it is called: each
  * value has a bracket or comma in front.
  */
-enum { VALUE_BYTES = 256, FREE_BYTES = 64 << 20 };
+enum { VALUE_BYTES = 256, FREE_BYTES = 64 << 20, MOST_BYTES = 256 << 20 };
 
 static sslcv_status check_values(const sslcv__tensor_file *file, int64_t header_bytes)
 {
-    const int64_t most = (file->max_bytes > FREE_BYTES ? file->max_bytes : FREE_BYTES) / VALUE_BYTES;
+    const int64_t bytes = file->max_bytes < FREE_BYTES ? FREE_BYTES : file->max_bytes;
+    const int64_t most = (bytes < MOST_BYTES ? bytes : MOST_BYTES) / VALUE_BYTES; /* a tensor has about eight */
     const char *p = file->bytes + 8, *end = p + header_bytes;
     int64_t values = 0;
     int in_text = 0;
@@ -117,8 +118,8 @@ static sslcv_status check_values(const sslcv__tensor_file *file, int64_t header_
         values += *p == '{' || *p == '[' || *p == ',';
     }
     if (values <= most) return SSLCV_OK;
-    return sslcv__fail(SSLCV_ERR_LIMIT, "%s: its header has %lld values; at most %lld within a limit of %lld bytes",
-                       file->path, (long long)values, (long long)most, (long long)file->max_bytes);
+    return sslcv__fail(SSLCV_ERR_LIMIT, "%s: its header has %lld values; at most %lld with max_bytes %lld", file->path,
+                       (long long)values, (long long)most, (long long)file->max_bytes);
 }
 
 static sslcv_status parse_header(sslcv__tensor_file *file, int64_t header_bytes)
