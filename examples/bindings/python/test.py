@@ -265,6 +265,18 @@ class Callbacks(Case):
         with self.assertRaises(ValueError):  # what the library reads cannot be written
             sslcv.Loss.custom(self.context, lambda state, call: call.inputs[0].fill(0))(z)
 
+    def test_names_that_are_no_utf8(self):
+        folder = os.path.abspath("names")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(os.fsencode(folder), b"caf\xe9.pgm"), "wb") as file:
+            file.write(b"P5 2 2 255\n\0\1\2\3")
+        dataset = sslcv.Dataset(self.context, sslcv.DatasetKind.FOLDER, path=folder)
+        name = dataset.sample(0).name
+        self.assertEqual(name.encode("utf-8", "surrogateescape"), b"caf\xe9.pgm")
+        again = sslcv.Dataset(self.context, sslcv.DatasetKind.LIST)
+        again.add_file(os.path.join(folder, name))
+        self.assertEqual(again[0].shape, dataset[0].shape)
+
     def test_dataset_of_a_function(self):
         loaded, refs = [], []
 

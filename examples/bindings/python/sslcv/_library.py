@@ -304,7 +304,10 @@ R = TypeVar("R")
 
 
 def utf8(text: Any) -> Optional[bytes]:
-    return None if text is None else os.fsencode(text) if isinstance(text, os.PathLike) else str(text).encode()
+    """As a file system's names may be no UTF-8, what told() could not decode goes back as it came."""
+    if text is None:
+        return None
+    return os.fsencode(text) if isinstance(text, os.PathLike) else str(text).encode("utf-8", "surrogateescape")
 
 
 def fill(struct: S, fields: Any) -> S:
@@ -368,7 +371,8 @@ def sized(kind: Type[S]) -> S:
 
 def told(struct: ctypes.Structure, result: Type[R]) -> R:
     values = (getattr(struct, field.name) for field in dataclasses.fields(result))  # type: ignore[arg-type]
-    return result(*(v.decode() if isinstance(v, bytes) else "" if v is None else v for v in values))
+    return result(*(v.decode("utf-8", "surrogateescape") if isinstance(v, bytes) else "" if v is None else v
+                    for v in values))
 
 
 def text_of(function: Any, *args: Any) -> str:

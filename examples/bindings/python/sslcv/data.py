@@ -234,7 +234,7 @@ class Dataset(Handle):
         for label in range(self.info.num_classes):
             name = ctypes.c_char_p()
             lib.sslcv_dataset_get_class(self.pointer, label, name)
-            names.append((name.value or b"").decode())
+            names.append((name.value or b"").decode("utf-8", "surrogateescape"))
         return names
 
     def __getitem__(self, index: int) -> Array:
