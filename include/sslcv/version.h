@@ -26,7 +26,6 @@
 #define SSLCV_VERSION_MAJOR 0
 #define SSLCV_VERSION_MINOR 1
 #define SSLCV_VERSION_PATCH 0
-/* As sslcv_version() gives it. */
 #define SSLCV_VERSION (SSLCV_VERSION_MAJOR * 1000000 + SSLCV_VERSION_MINOR * 1000 + SSLCV_VERSION_PATCH)
 
 #ifdef __cplusplus
@@ -34,7 +33,8 @@ extern "C" {
 #endif
 
 /**
- * Version of the library that is running (the macros above are the version compiled against).
+ * Version of the library that is running (the macros above are the version compiled against,
+ * SSLCV_VERSION as this function gives it).
  *
  * @return major * 1000000 + minor * 1000 + patch.
  * @threads Any.

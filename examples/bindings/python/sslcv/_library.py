@@ -173,11 +173,13 @@ def guarded(kind: Any, failed: Any = 1) -> Callable[[Callable[..., Any]], Any]:
     """A Python function as a C callback that nothing leaves by raising. One thunk serves all objects of its kind, which
     it finds by the user pointer: none has to be freed while it may still run."""
 
+    stop = -1 if failed == 1 else failed  # 1 from where a sample is made only says that this one cannot be used
+
     def wrap(function: Callable[..., Any]) -> Any:
         def call(*args: Any) -> Any:
             raised = _frames.open[-1] if _frames.open else None
             if raised and _interrupt(raised):
-                return failed
+                return stop
             try:
                 _frames.in_callback = True
                 return function(*args)
@@ -188,7 +190,7 @@ def guarded(kind: Any, failed: Any = 1) -> Callable[[Callable[..., Any]], Any]:
                     sys.unraisablehook(_Unraisable(error, function))  # type: ignore[arg-type]
                 else:
                     raised.append(error)
-                return failed
+                return failed if isinstance(error, Exception) else stop
             finally:
                 _frames.in_callback = False
         return kind(call)
