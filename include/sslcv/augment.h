@@ -332,8 +332,8 @@ SSLCV_API sslcv_status sslcv_augmenter_get_view(const sslcv_augmenter *augmenter
  * @param sample    >= 0: index of the image in its data set.
  * @param view      Index.
  * @param out       (C, H, W), or (P, C, H, W) when P > 1; dense f32; data NULL asks for the shape.
- * @return SSLCV_OK; SSLCV_ERR_CANCELLED (a custom transform failed); SSLCV_ERR_NUMERIC (an F32 image with a value that
- *         is not finite); SSLCV_ERR_NOT_FOUND (no such view).
+ * @return SSLCV_OK; SSLCV_ERR_IO, SSLCV_ERR_CANCELLED (a custom transform's answer was positive, negative);
+ *         SSLCV_ERR_NUMERIC (an F32 image with a value that is not finite); SSLCV_ERR_NOT_FOUND (no such view).
  * @threads Any, several at once, unless a custom transform lacks SSLCV_CALLBACK_ANY_THREAD.
  * @since   0.1
  */

@@ -222,8 +222,8 @@ SSLCV_API sslcv_status sslcv_dataset_get_class(const sslcv_dataset *dataset, int
  * @param index   0 .. count - 1.
  * @param image   (C, H, W) in the stored element type, any strides; data NULL asks for shape and type (which decodes
  *                the file too: ask once where all images are alike).
- * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such sample, or its file is gone); SSLCV_ERR_IO (also: the callback
- *         failed); SSLCV_ERR_FORMAT; SSLCV_ERR_LIMIT.
+ * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such sample, or its file is gone); SSLCV_ERR_IO (also: the callback's
+ *         answer was positive); SSLCV_ERR_FORMAT; SSLCV_ERR_LIMIT; SSLCV_ERR_CANCELLED (it was negative).
  * @threads Any, several at once, unless callbacks lack SSLCV_CALLBACK_ANY_THREAD.
  * @since   0.1
  */
@@ -365,8 +365,8 @@ SSLCV_API void sslcv_loader_destroy(sslcv_loader *loader);
  * @param batch  In: struct_size. Out: the rest.
  * @return SSLCV_OK; SSLCV_ERR_IO, _FORMAT, _NOT_FOUND or _LIMIT (unreadable sample with ON_ERROR_FAIL, or none
  *         readable), likewise _NUMERIC (a pixel is not finite); SSLCV_ERR_INVALID_ARGUMENT (images of one batch lead
- *         to different shapes of a view); SSLCV_ERR_CANCELLED (also: a custom transform failed); SSLCV_ERR_STATE (in
- *         a fork of the process that made the loader's threads).
+ *         to different shapes of a view); SSLCV_ERR_CANCELLED (also: a callback's answer was negative); SSLCV_ERR_STATE
+ *         (in a fork of the process that made the loader's threads).
  * @threads One thread at a time per loader.
  * @since   0.1
  */
