@@ -191,28 +191,33 @@ class Dataset(Handle):
 
     # ---- fill ----
 
-    def add(self, images: Any, labels: Optional[Sequence[int]] = None) -> None:
-        """To a LIST: (C, H, W) or (N, C, H, W), copied; or a list of images of any sizes."""
+    def add(self, images: Any, labels: Optional[Sequence[int]] = None) -> int:
+        """To a LIST: (C, H, W) or (N, C, H, W), copied; or a list of images of any sizes. Gives the first one's index."""
         if isinstance(images, (list, tuple)):
-            for i, image in enumerate(images):
-                self.add(image, None if labels is None else [labels[i]])
-            return
+            added = [self.add(image, None if labels is None else [labels[i]]) for i, image in enumerate(images)]
+            return added[0] if added else len(self)
         tensor = tensor_of(images)
         count = tensor.shape[0] if tensor.ndim == 4 else 1
         held, pointer = longs(labels, count) if labels is not None else (None, None)
-        lib.sslcv_dataset_add_images(self.pointer, tensor, pointer, None)
+        index = _c.i64()
+        lib.sslcv_dataset_add_images(self.pointer, tensor, pointer, index)
+        return index.value
 
-    def add_pixels(self, picture: Any, order: int = 0, label: int = -1) -> None:
-        """To a LIST: a picture (H, W, C) as cameras and OpenCV give it; order: PixelOrder."""
+    def add_pixels(self, picture: Any, order: int = 0, label: int = -1) -> int:
+        """To a LIST: a picture (H, W, C) as cameras and OpenCV give it; order: PixelOrder. Gives its index."""
         held, pointer = longs([label])
-        lib.sslcv_dataset_add_images(self.pointer, pixels(picture, order), pointer, None)
+        index = _c.i64()
+        lib.sslcv_dataset_add_images(self.pointer, pixels(picture, order), pointer, index)
+        return index.value
 
-    def add_file(self, source: Union[Path, bytes], label: int = -1) -> None:
-        """To a LIST: an encoded image, by path or as bytes."""
+    def add_file(self, source: Union[Path, bytes], label: int = -1) -> int:
+        """To a LIST: an encoded image, by path or as bytes. Gives its index."""
+        index = _c.i64()
         if isinstance(source, bytes):
-            lib.sslcv_dataset_add_file(self.pointer, None, source, len(source), label, None)
+            lib.sslcv_dataset_add_file(self.pointer, None, source, len(source), label, index)
         else:
-            lib.sslcv_dataset_add_file(self.pointer, utf8(source), None, 0, label, None)
+            lib.sslcv_dataset_add_file(self.pointer, utf8(source), None, 0, label, index)
+        return index.value
 
     # ---- look ----
 
