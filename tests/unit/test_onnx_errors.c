@@ -115,6 +115,8 @@ START_TEST(memory_that_runs_out)
     RUN_OUT_OF_MEMORY(&memory, save_whole_or_not(&branch));
     sslcv_head_destroy(made[0]);
     sslcv_backbone_destroy(backbone);
+    sslcv_context_destroy(context); /* before the allocator goes out of scope */
+    context = NULL;
 }
 END_TEST
 
