@@ -100,7 +100,7 @@ endif
 # The compiler's OpenMP runtime must be the one that oneDNN uses: two in a process fight for the cores.
 OPENMP_LIBS  ?= -lgomp
 PRIVATE_LIBS := -ldnnl $(OPENMP_LIBS) -lm -lpthread
-LIBS         := -lz -ljansson $(JPEG_LIBS) $(LBFGS_LIBS) $(ONNX_LIBS) $(PRIVATE_LIBS)
+LIBS         := -lz $(JPEG_LIBS) $(LBFGS_LIBS) $(ONNX_LIBS) $(PRIVATE_LIBS)
 
 SOURCES := $(sort $(foreach m,$(MODULES),$(wildcard lib/$(m)/*.c lib/$(m)/v$(ONEDNN_MAJOR)/*.c)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -198,7 +198,7 @@ demo: $(DEMO)
 
 TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 TESTS        := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/%)
-CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check 2>/dev/null || echo -lcheck)
+CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check jansson 2>/dev/null || echo -lcheck -ljansson)
 
 $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/flags $(STATIC)
 	@mkdir -p $(@D)
@@ -407,7 +407,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(sort $(wildcard tests/b
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/flags $(STATIC)
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(COMPILE) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) $(LIBS)
+	$(Q)$(COMPILE) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(LDFLAGS) $(STATIC) -ljansson $(LIBS)
 
 # Everything, beside PyTorch and ONNX Runtime where they are: about a quarter of an hour.
 # BENCH_FLAGS='--only r18-f32', '--rounds 3', '--data DIR --script FILE' for an epoch, '--json FILE', '--markdown'.

@@ -52,7 +52,7 @@ SSLCV_API int32_t sslcv_version(void);
 SSLCV_API const char *sslcv_version_string(void);
 
 /**
- * How this library was built: one "name=value" a line (compiler, onednn, onednn_threading, zlib, jansson ...).
+ * How this library was built: one "name=value" a line (compiler, onednn, onednn_threading, zlib ...).
  *
  * @return Constant text, never NULL, never to be freed.
  * @threads Any.

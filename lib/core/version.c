@@ -1,6 +1,5 @@
 #include <sslcv/version.h>
 
-#include <jansson.h>
 #include <zlib.h>
 
 #define TEXT_OF(x)   #x
@@ -35,7 +34,6 @@ const char *sslcv_build_info(void)
            "onednn=" SSLCV__ONEDNN "\n"
            "onednn_threading=openmp\n"
            "zlib=" ZLIB_VERSION "\n"
-           "jansson=" JANSSON_VERSION "\n"
            "libjpeg=" SSLCV__LIBJPEG "\n"
            "liblbfgs=" SSLCV__LIBLBFGS "\n"
            "protobuf-c=" SSLCV__PROTOBUF_C "\n";

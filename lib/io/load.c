@@ -172,17 +172,15 @@ end:
 
 static sslcv_status copy_metadata(const sslcv__tensor_file *file, sslcv_state *state)
 {
-    const char *key;
-    json_t *value;
+    sslcv_status status = SSLCV_OK;
+    int64_t i;
 
-    json_object_foreach(file->metadata, key, value)
-    {
-        sslcv_status status = SSLCV_OK;
+    for (i = 0; i < file->num_metadata && status == SSLCV_OK; i++) {
+        const sslcv__tensor_pair *pair = &file->metadata[i];
 
-        if (!sslcv__safetensors_own_key(key)) status = sslcv__state_add_metadata(state, key, json_string_value(value));
-        if (status != SSLCV_OK) return status;
+        if (!sslcv__safetensors_own_key(pair->key)) status = sslcv__state_add_metadata(state, pair->key, pair->value);
     }
-    return SSLCV_OK;
+    return status;
 }
 
 static sslcv_status copy_entries(const sslcv__tensor_file *file, const char *prefix, sslcv_state *state)

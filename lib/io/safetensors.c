@@ -3,8 +3,9 @@
 
 #include "core/checked.h"
 #include "core/context.h"
+#include "core/memory.h"
+#include "io/json.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,84 +82,102 @@ static sslcv_status check_start(const sslcv__tensor_file *file, int64_t *header_
     return SSLCV_OK;
 }
 
-/* Where jansson gets no memory, it mostly names another error, or none; malloc() says it by errno. */
-json_t *sslcv__safetensors_header(const char *json, int64_t size, json_error_t *error, int *out_of_memory)
-{
-    json_t *header;
+/* ---- the header: one walk for its form and the metadata, which says how to check the rest; one for the tensors ---- */
 
-    errno = 0;
-    header = json_loadb(json, (size_t)size, JSON_REJECT_DUPLICATES, error);
-    *out_of_memory = !header && (errno == ENOMEM || json_error_code(error) == json_error_out_of_memory);
-    return header;
+static sslcv_status bad_json(const sslcv__tensor_file *file, const sslcv__json *json)
+{
+    return sslcv__fail(SSLCV_ERR_FORMAT, "%s: its header is no valid JSON at byte %lld: %s", file->path,
+                       (long long)(json->at - json->begin), json->error);
 }
 
-/*
- * What the parser takes for a value, however short, comes from malloc() and is bounded here before it is called: each
- * value has a bracket or comma in front.
- */
-enum { VALUE_BYTES = 256, FREE_BYTES = 64 << 20, MOST_BYTES = 256 << 20 };
-
-static sslcv_status check_values(const sslcv__tensor_file *file, int64_t header_bytes)
+static int compare_key(const void *left, const void *right)
 {
-    const int64_t bytes = file->max_bytes < FREE_BYTES ? FREE_BYTES : file->max_bytes;
-    const int64_t most = (bytes < MOST_BYTES ? bytes : MOST_BYTES) / VALUE_BYTES; /* a tensor has about eight */
-    const char *p = file->bytes + 8, *end = p + header_bytes;
-    int64_t values = 0;
-    int in_text = 0;
-
-    for (; p < end; p++) {
-        if (in_text) {
-            if (*p == '\\')
-                p++;
-            else if (*p == '"')
-                in_text = 0;
-            continue;
-        }
-        in_text = *p == '"';
-        values += *p == '{' || *p == '[' || *p == ',';
-    }
-    if (values <= most) return SSLCV_OK;
-    return sslcv__fail(SSLCV_ERR_LIMIT, "%s: its header has %lld values; at most %lld with max_bytes %lld", file->path,
-                       (long long)values, (long long)most, (long long)file->max_bytes);
+    return strcmp((*(sslcv__tensor_pair *const *)left)->key, (*(sslcv__tensor_pair *const *)right)->key);
 }
 
-static sslcv_status parse_header(sslcv__tensor_file *file, int64_t header_bytes)
+static sslcv_status sort_metadata(const sslcv__tensor_file *file)
 {
-    const sslcv_status status = check_values(file, header_bytes);
-    json_error_t error;
-    int out_of_memory;
+    int64_t i;
 
-    if (status != SSLCV_OK) return status;
-    file->header = sslcv__safetensors_header((const char *)file->bytes + 8, header_bytes, &error, &out_of_memory);
-    if (file->header) return SSLCV_OK;
-    if (out_of_memory) {
-        return sslcv__fail(SSLCV_ERR_OUT_OF_MEMORY, "out of memory: header of %s", file->path);
-    }
-    return sslcv__fail(SSLCV_ERR_FORMAT, "%s: its header is no valid JSON at byte %d: %s", file->path, error.position,
-                       error.text);
-}
-
-/* ---- metadata and checksum ---- */
-
-static sslcv_status check_metadata(sslcv__tensor_file *file)
-{
-    const char *key;
-    json_t *value;
-
-    file->metadata = json_object_get(file->header, "__metadata__");
-    if (!file->metadata) return SSLCV_OK;
-    if (!json_is_object(file->metadata)) {
-        file->metadata = NULL;
-        return sslcv__fail(SSLCV_ERR_FORMAT, "%s: __metadata__ is not an object", file->path);
-    }
-    json_object_foreach(file->metadata, key, value)
-    {
-        if (!json_is_string(value)) {
-            return sslcv__fail(SSLCV_ERR_FORMAT, "%s: __metadata__ has \"%s\", which is not a text", file->path, key);
-        }
+    for (i = 0; i < file->num_metadata; i++) file->by_key[i] = &file->metadata[i];
+    qsort(file->by_key, (size_t)file->num_metadata, sizeof *file->by_key, compare_key);
+    for (i = 1; i < file->num_metadata; i++) {
+        if (strcmp(file->by_key[i - 1]->key, file->by_key[i]->key) != 0) continue;
+        return sslcv__fail(SSLCV_ERR_FORMAT, "%s: __metadata__ has \"%s\" twice", file->path, file->by_key[i]->key);
     }
     return SSLCV_OK;
 }
+
+/** Members of the object at hand, -1: it is something else. What is no JSON within it is found by the next walk. */
+static int64_t count_members(const sslcv__json *json)
+{
+    sslcv__json ahead = *json;
+    int64_t count = 0;
+
+    ahead.texts = NULL;
+    if (!sslcv__json_enter(&ahead, '{')) return -1;
+    for (; sslcv__json_next(&ahead); count++) {
+        sslcv__json_key(&ahead);
+        sslcv__json_skip(&ahead);
+    }
+    return count;
+}
+
+static sslcv_status read_metadata(sslcv__tensor_file *file, sslcv__json *json)
+{
+    const int64_t count = count_members(json);
+    sslcv_status status;
+
+    if (file->metadata) return sslcv__fail(SSLCV_ERR_FORMAT, "%s has __metadata__ twice", file->path);
+    if (count < 0) {
+        sslcv__json_skip(json);
+        if (json->error) return bad_json(file, json);
+        return sslcv__fail(SSLCV_ERR_FORMAT, "%s: __metadata__ is not an object", file->path);
+    }
+    SSLCV__TRY(sslcv__alloc_array(file->context, count, sizeof *file->metadata, (void **)&file->metadata));
+    SSLCV__TRY(sslcv__alloc_array(file->context, count, sizeof *file->by_key, (void **)&file->by_key));
+    sslcv__json_enter(json, '{');
+    while (sslcv__json_next(json) && file->num_metadata < count) {
+        sslcv__tensor_pair *const pair = &file->metadata[file->num_metadata++];
+
+        pair->key = sslcv__json_key(json);
+        pair->value = sslcv__json_text(json);
+        if (pair->value) continue;
+        sslcv__json_skip(json);
+        if (json->error) return bad_json(file, json);
+        return sslcv__fail(SSLCV_ERR_FORMAT, "%s: __metadata__ has \"%s\", which is not a text", file->path, pair->key);
+    }
+    if (json->error) return bad_json(file, json);
+    SSLCV__TRY(sort_metadata(file));
+end:
+    return status;
+}
+
+/** To the header's end, all of it checked. Tensors are counted only; of what is read, the metadata's texts are kept. */
+static sslcv_status read_header(sslcv__tensor_file *file, sslcv__json *json, int64_t *tensors)
+{
+    sslcv_status status = SSLCV_OK;
+
+    sslcv__json_enter(json, '{');
+    while (sslcv__json_next(json)) {
+        char *const texts = json->texts;
+        const char *const key = sslcv__json_key(json);
+        const int is_metadata = key && strcmp(key, "__metadata__") == 0;
+
+        json->texts = texts;
+        if (is_metadata) {
+            SSLCV__TRY(read_metadata(file, json));
+        } else {
+            sslcv__json_skip(json);
+            ++*tensors;
+        }
+    }
+    if (!sslcv__json_end(json)) status = bad_json(file, json);
+end:
+    return status;
+}
+
+/* ---- checksum ---- */
 
 static uLong checksum_part(uLong sum, const char *bytes, int64_t size)
 {
@@ -208,68 +227,90 @@ static sslcv_status bad_entry(const sslcv__tensor_file *file, const char *name, 
     return sslcv__fail(SSLCV_ERR_FORMAT, "%s: tensor \"%s\" %s", file->path, name, what);
 }
 
-/** A whole number >= 0 and nothing else: 1.0, "1" and -1 are refused. */
-static int is_size(const json_t *value, int64_t *size)
-{
-    if (!json_is_integer(value) || json_integer_value(value) < 0) return 0;
-    *size = (int64_t)json_integer_value(value);
-    return 1;
-}
-
-static sslcv_status read_shape(const sslcv__tensor_file *file, const json_t *shape, sslcv__tensor_entry *entry,
+static sslcv_status read_shape(const sslcv__tensor_file *file, sslcv__json *json, sslcv__tensor_entry *entry,
                                int64_t *count)
 {
-    const size_t ndim = json_array_size(shape);
     int64_t extent = 1; /* as if no axis were 0: one must not hide that the others are too long */
-    size_t i;
 
-    if (!json_is_array(shape)) return bad_entry(file, entry->name, "has no shape that is an array");
+    if (!sslcv__json_enter(json, '[')) return bad_entry(file, entry->name, "has no shape that is an array");
     *count = 1;
-    for (i = 0; i < ndim; i++) {
+    while (sslcv__json_next(json)) {
         int64_t size = 0;
 
-        if (!is_size(json_array_get(shape, i), &size)) {
+        if (!sslcv__json_whole(json, &size)) {
             return bad_entry(file, entry->name, "has a shape that is not of whole numbers >= 0");
         }
         if (!sslcv__multiply(*count, size, count) || !sslcv__multiply(extent, size ? size : 1, &extent))
             return bad_entry(file, entry->name, "has a shape too large to count");
-        if (i < SSLCV_MAX_DIMS) entry->shape[i] = size;
+        if (entry->ndim < SSLCV_MAX_DIMS) entry->shape[entry->ndim] = size;
+        entry->ndim++; /* the header's limit keeps it far below 2^31 */
     }
-    entry->ndim = (int32_t)ndim; /* the header's limit keeps it far below 2^31 */
     return SSLCV_OK;
 }
 
-static sslcv_status read_entry(const sslcv__tensor_file *file, const json_t *json, int64_t data_bytes,
+static int read_offsets(sslcv__json *json, int64_t *begin, int64_t *end)
+{
+    return sslcv__json_enter(json, '[') && sslcv__json_next(json) && sslcv__json_whole(json, begin) &&
+           sslcv__json_next(json) && sslcv__json_whole(json, end) && !sslcv__json_next(json);
+}
+
+enum { HAS_DTYPE = 1, HAS_SHAPE = 2, HAS_OFFSETS = 4 };
+
+typedef struct fields {
+    int seen;
+    int64_t count, begin, end;
+} fields;
+
+static sslcv_status read_field(const sslcv__tensor_file *file, sslcv__json *json, sslcv__tensor_entry *entry, fields *f)
+{
+    const char *const key = sslcv__json_key(json);
+    const int field = strcmp(key, "dtype") == 0          ? HAS_DTYPE
+                      : strcmp(key, "shape") == 0        ? HAS_SHAPE
+                      : strcmp(key, "data_offsets") == 0 ? HAS_OFFSETS
+                                                         : 0;
+
+    if (f->seen & field) return bad_entry(file, entry->name, "has dtype, shape or data_offsets twice");
+    f->seen |= field;
+    switch (field) {
+    case HAS_DTYPE:
+        entry->dtype_name = sslcv__json_text(json);
+        return entry->dtype_name ? SSLCV_OK : bad_entry(file, entry->name, "has no dtype that is a text");
+    case HAS_SHAPE: return read_shape(file, json, entry, &f->count);
+    case HAS_OFFSETS:
+        if (read_offsets(json, &f->begin, &f->end)) return SSLCV_OK;
+        return bad_entry(file, entry->name, "has no data_offsets of two whole numbers >= 0");
+    default: sslcv__json_skip(json); return SSLCV_OK;
+    }
+}
+
+static sslcv_status read_entry(const sslcv__tensor_file *file, sslcv__json *json, int64_t data_bytes,
                                sslcv__tensor_entry *entry)
 {
-    const json_t *offsets = json_object_get(json, "data_offsets");
     const char *data = file->bytes + (file->size - data_bytes);
-    int64_t begin = 0, end = 0, count = 0, bytes;
-    sslcv_status status;
+    fields f = {0};
+    int64_t bytes;
+    sslcv_status status = SSLCV_OK;
 
-    if (!json_is_object(json)) return bad_entry(file, entry->name, "is not an object");
-    entry->dtype_name = json_string_value(json_object_get(json, "dtype"));
-    if (!entry->dtype_name) return bad_entry(file, entry->name, "has no dtype that is a text");
+    if (!sslcv__json_enter(json, '{')) return bad_entry(file, entry->name, "is not an object");
+    while (sslcv__json_next(json)) SSLCV__TRY(read_field(file, json, entry, &f));
+    if (!(f.seen & HAS_DTYPE)) return bad_entry(file, entry->name, "has no dtype");
+    if (!(f.seen & HAS_SHAPE)) return bad_entry(file, entry->name, "has no shape");
+    if (!(f.seen & HAS_OFFSETS)) return bad_entry(file, entry->name, "has no data_offsets");
     entry->dtype = dtype_of(entry->dtype_name);
-    status = read_shape(file, json_object_get(json, "shape"), entry, &count);
-    if (status != SSLCV_OK) return status;
-    if (!json_is_array(offsets) || json_array_size(offsets) != 2 || !is_size(json_array_get(offsets, 0), &begin) ||
-        !is_size(json_array_get(offsets, 1), &end)) {
-        return bad_entry(file, entry->name, "has no data_offsets of two whole numbers >= 0");
-    }
-    if (begin > end || end > data_bytes) {
+    if (f.begin > f.end || f.end > data_bytes) {
         return sslcv__fail(SSLCV_ERR_FORMAT,
                            "%s: tensor \"%s\" has data_offsets %lld and %lld; the data part has %lld bytes", file->path,
-                           entry->name, (long long)begin, (long long)end, (long long)data_bytes);
+                           entry->name, (long long)f.begin, (long long)f.end, (long long)data_bytes);
     }
+    entry->data = data + f.begin;
+    entry->bytes = f.end - f.begin;
     /* The element size of an unknown dtype is unknown: such a tensor may be in the file, but cannot be loaded. */
-    if (entry->dtype && (!sslcv__multiply(count, sslcv_dtype_size(entry->dtype), &bytes) || bytes != end - begin)) {
+    if (entry->dtype && (!sslcv__multiply(f.count, sslcv_dtype_size(entry->dtype), &bytes) || bytes != entry->bytes)) {
         return sslcv__fail(SSLCV_ERR_FORMAT, "%s: tensor \"%s\" has %lld elements of %s, but %lld bytes", file->path,
-                           entry->name, (long long)count, entry->dtype_name, (long long)(end - begin));
+                           entry->name, (long long)f.count, entry->dtype_name, (long long)entry->bytes);
     }
-    entry->data = data + begin;
-    entry->bytes = end - begin;
-    return SSLCV_OK;
+end:
+    return status;
 }
 
 static int compare_place(const void *left, const void *right)
@@ -303,20 +344,33 @@ static sslcv_status check_cover(const sslcv__tensor_file *file, sslcv__tensor_en
                        (long long)(next - start), (long long)data_bytes);
 }
 
-static sslcv_status read_entries(sslcv__tensor_file *file, int64_t data_bytes)
+/* "":{"dtype":"","shape":[],"data_offsets":[0,0]} is the shortest entry, with what is behind it. */
+enum { ENTRY_BYTES = 48 };
+
+/**
+ * Of so many bytes no more than so many can be entries; the next one, whatever it is, is refused before another begins.
+ * So the array is bounded by the file's size, not by how many members it claims to have.
+ */
+static sslcv_status read_entries(sslcv__tensor_file *file, sslcv__json *json, int64_t tensors)
 {
-    const int64_t most = (int64_t)json_object_size(file->header);
-    const char *name;
-    json_t *value;
+    const int64_t header_bytes = json->end - json->begin, data_bytes = file->size - 8 - header_bytes;
+    const int64_t most = header_bytes / ENTRY_BYTES + 1;
     int64_t i;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__tensor_file_reserve(file, most));
-    json_object_foreach(file->header, name, value)
-    {
-        if (value == file->metadata) continue;
+    SSLCV__TRY(sslcv__tensor_file_reserve(file, tensors < most ? tensors : most));
+    sslcv__json_enter(json, '{');
+    while (sslcv__json_next(json)) {
+        char *const texts = json->texts;
+        const char *const name = sslcv__json_key(json);
+
+        if (strcmp(name, "__metadata__") == 0) {
+            json->texts = texts;
+            sslcv__json_skip(json);
+            continue;
+        }
         file->entries[file->count].name = name;
-        SSLCV__TRY(read_entry(file, value, data_bytes, &file->entries[file->count]));
+        SSLCV__TRY(read_entry(file, json, data_bytes, &file->entries[file->count]));
         file->count++;
     }
     for (i = 0; i < file->count; i++) file->by_name[i] = &file->entries[i];
@@ -329,14 +383,17 @@ end:
 
 sslcv_status sslcv__safetensors_parse(sslcv__tensor_file *file)
 {
-    int64_t header_bytes = 0;
+    int64_t header_bytes = 0, tensors = 0;
+    sslcv__json json;
     sslcv_status status;
 
     SSLCV__TRY(check_start(file, &header_bytes));
-    SSLCV__TRY(parse_header(file, header_bytes));
-    SSLCV__TRY(check_metadata(file));
+    SSLCV__TRY(sslcv__alloc(file->context, header_bytes, (void **)&file->texts));
+    sslcv__json_begin(&json, file->bytes + 8, header_bytes, file->texts);
+    SSLCV__TRY(read_header(file, &json, &tensors));
     SSLCV__TRY(check_checksum(file, header_bytes));
-    SSLCV__TRY(read_entries(file, file->size - 8 - header_bytes));
+    sslcv__json_begin(&json, file->bytes + 8, header_bytes, json.texts);
+    SSLCV__TRY(read_entries(file, &json, tensors));
 end:
     return status;
 }

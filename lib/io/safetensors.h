@@ -26,9 +26,6 @@ enum { SSLCV__SAFETENSORS_DIGITS = 8 };
 /** Metadata that is the container's own; the rest belongs to the state. */
 int sslcv__safetensors_own_key(const char *key);
 
-/** Parses a header's JSON. NULL: error says what is wrong, unless there was no memory. */
-json_t *sslcv__safetensors_header(const char *json, int64_t size, json_error_t *error, int *out_of_memory);
-
 /* ---- reading ---- */
 
 /** A file whose bytes are there. */

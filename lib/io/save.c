@@ -12,6 +12,7 @@
 #include "io/safetensors.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -188,22 +189,41 @@ end:
     return status;
 }
 
-/** What is written must be read again: two windows onto one state, appended without prefixes, would not be. */
-static sslcv_status check_header(const sslcv__saver *s)
+static int compare_text(const void *left, const void *right)
 {
-    json_error_t error;
-    int out_of_memory;
-    json_t *header =
-        sslcv__safetensors_header((const char *)s->header.data + 8, s->header.size - 8, &error, &out_of_memory);
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
 
-    if (header) {
-        json_decref(header);
-        return SSLCV_OK;
+sslcv_status sslcv__save_check_unique(const char **names, int64_t count, const char *what)
+{
+    int64_t i;
+
+    qsort(names, (size_t)count, sizeof *names, compare_text);
+    for (i = 1; i < count; i++) {
+        if (strcmp(names[i - 1], names[i]) != 0) continue;
+        return sslcv__invalid("the state cannot be saved: two %s would be \"%s\"", what, names[i]);
     }
-    if (out_of_memory) {
-        return sslcv__fail(SSLCV_ERR_OUT_OF_MEMORY, "out of memory: header of a safetensors file");
+    return SSLCV_OK;
+}
+
+/** Two windows onto one state, appended without prefixes, are not unique. */
+static sslcv_status check_unique(const sslcv__saver *s)
+{
+    const sslcv_state *state = s->state;
+    const char **names = NULL;
+    int64_t count = 0, i;
+    sslcv_status status;
+
+    SSLCV__TRY(sslcv__alloc_array(s->context, state->count + state->num_metadata, sizeof *names, (void **)&names));
+    for (i = 0; i < state->count; i++) {
+        if (state->items[i].variable->role & s->options.roles) names[count++] = state->items[i].name;
     }
-    return sslcv__invalid("the state cannot be saved: its header would not be valid: %s", error.text);
+    SSLCV__TRY(sslcv__save_check_unique(names, count, "tensors"));
+    for (count = 0; count < state->num_metadata; count++) names[count] = state->metadata[2 * count];
+    SSLCV__TRY(sslcv__save_check_unique(names, count, "keys of its metadata"));
+end:
+    sslcv__free(s->context, names);
+    return status;
 }
 
 /** The length's 8 bytes and the JSON, padded so that both take a multiple of 8. */
@@ -226,7 +246,7 @@ static sslcv_status build_header(sslcv__saver *s)
                            "names, shapes and metadata take more than %d bytes, the limit of a safetensors header",
                            (int)SSLCV__SAFETENSORS_MAX_HEADER);
     }
-    SSLCV__TRY(check_header(s));
+    SSLCV__TRY(check_unique(s));
     for (i = 0; i < 8; i++) s->header.data[i] = (char)((s->header.size - 8) >> (8 * i) & 0xFF);
 end:
     return status;

@@ -7,7 +7,6 @@
 #include "io/npy.h"
 #include "io/zip.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -64,12 +63,6 @@ end:
     return status;
 }
 
-static int compare_text(const void *left, const void *right)
-{
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
-/** What is written must be read again: two windows onto one state, appended without prefixes, would not be. */
 static sslcv_status check_unique(const sslcv__saver *s)
 {
     const char **names;
@@ -78,12 +71,7 @@ static sslcv_status check_unique(const sslcv__saver *s)
 
     if (status != SSLCV_OK) return status;
     for (i = 0; i < s->num_parts; i++) names[i] = s->header.data + s->parts[i].name;
-    qsort(names, (size_t)s->num_parts, sizeof *names, compare_text);
-    for (i = 1; i < s->num_parts && status == SSLCV_OK; i++) {
-        if (strcmp(names[i - 1], names[i]) == 0) {
-            status = sslcv__invalid("the state cannot be saved: two tensors would be \"%s\"", names[i]);
-        }
-    }
+    status = sslcv__save_check_unique(names, s->num_parts, "tensors");
     sslcv__free(s->context, names);
     return status;
 }

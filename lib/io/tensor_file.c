@@ -82,7 +82,8 @@ end:
 void sslcv__tensor_file_close(sslcv__tensor_file *file)
 {
     if (!file->context) return;
-    json_decref(file->header);
+    sslcv__free(file->context, file->by_key);
+    sslcv__free(file->context, file->metadata);
     sslcv__free(file->context, file->by_name);
     sslcv__free(file->context, file->entries);
     sslcv__free(file->context, file->texts);
@@ -143,7 +144,20 @@ sslcv__tensor_entry *sslcv__tensor_file_find(const sslcv__tensor_file *file, con
 
 const char *sslcv__tensor_file_metadata(const sslcv__tensor_file *file, const char *key)
 {
-    return json_string_value(json_object_get(file->metadata, key));
+    int64_t low = 0, high = file->num_metadata;
+
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        const int order = strcmp(key, file->by_key[middle]->key);
+
+        if (order == 0) return file->by_key[middle]->value;
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
 }
 
 sslcv_status sslcv__tensor_file_check_known(const sslcv__tensor_file *file, const sslcv__tensor_entry *entry)

@@ -14,8 +14,6 @@
 
 #include <sslcv/state.h>
 
-#include <jansson.h>
-
 #include "core/error.h"
 #include "io/zip.h"
 
@@ -35,17 +33,23 @@ typedef struct sslcv__tensor_entry {
     int64_t member_front;     /* bytes of the member in front of the values */
 } sslcv__tensor_entry;
 
+/** A key of the metadata and what it says; both borrowed from the file. */
+typedef struct sslcv__tensor_pair {
+    const char *key, *value;
+} sslcv__tensor_pair;
+
 typedef struct sslcv__tensor_file {
     sslcv_context *context;
     const char *path; /* for messages; borrowed */
     char *bytes;      /* the whole file */
     int64_t size;
     int64_t max_bytes;
-    json_t *header;   /* safetensors */
-    json_t *metadata; /* in the header; NULL: none */
-    char *texts;      /* npz: names and dtype names */
+    char *texts;      /* names, dtype names, keys, values */
     int32_t nameless; /* 1: an .npy file, of one tensor that nobody named */
     int32_t reserved;
+    int64_t num_metadata;         /* 0 but in safetensors */
+    sslcv__tensor_pair *metadata; /* in the file's order */
+    sslcv__tensor_pair **by_key;  /* sorted */
     int64_t count;
     sslcv__tensor_entry *entries;  /* in the file's order */
     sslcv__tensor_entry **by_name; /* sorted */

@@ -256,7 +256,7 @@ static void after_step(void)
 }
 
 /* In "closed": calls that use a file come here first. Whatever number a file of the library gets, for however short a
-   time, it must not be used under that of a standard descriptor. (jansson looks into /dev/urandom once, by any.) */
+   time, it must not be used under that of a standard descriptor. */
 static _Atomic int standard_used;
 
 static void look_at_use(int fd)

@@ -2,19 +2,19 @@
 # Installs what building, the demo and the tests need and is not there yet. On Debian and Ubuntu by apt-get, as root or
 # by sudo; elsewhere it names what to install. With everything in place it changes nothing and needs no network.
 set -u
-build="gcc make pkg-config libdnnl-dev zlib1g-dev libstb-dev libjansson-dev libjpeg-dev liblbfgs-dev librandom123-dev
-    protobuf-c-compiler libprotobuf-c-dev libonnx-dev"
+build="gcc make pkg-config libdnnl-dev zlib1g-dev libstb-dev libjpeg-dev liblbfgs-dev librandom123-dev protobuf-c-compiler
+    libprotobuf-c-dev libonnx-dev"
 demo="dataset-fashion-mnist"
-check="check g++ cmake python3 mandoc libssl-dev valgrind abigail-tools clang-format"
+check="check libjansson-dev g++ cmake python3 mandoc libssl-dev valgrind abigail-tools clang-format"
 
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
     cat <<TEXT
 This system has no apt-get. Please install what is missing of:
-  Fedora    gcc gcc-c++ make pkgconf onednn-devel zlib-devel stb_image-devel jansson-devel libjpeg-turbo-devel
-            liblbfgs-devel Random123-devel check-devel cmake mandoc openssl-devel valgrind libabigail clang-tools-extra
-  Arch      base-devel onednn zlib stb jansson libjpeg-turbo liblbfgs random123 check cmake mandoc openssl
+  Fedora    gcc gcc-c++ make pkgconf onednn-devel zlib-devel stb_image-devel libjpeg-turbo-devel liblbfgs-devel
+            Random123-devel check-devel jansson-devel cmake mandoc openssl-devel valgrind libabigail clang-tools-extra
+  Arch      base-devel onednn zlib stb libjpeg-turbo liblbfgs random123 check jansson cmake mandoc openssl
             valgrind libabigail clang
-  Homebrew  gcc make pkg-config onednn zlib jansson jpeg-turbo check; stb and Random123 are headers to be put on the
+  Homebrew  gcc make pkg-config onednn zlib jpeg-turbo check jansson; stb and Random123 are headers to be put on the
             include path
 libjpeg-turbo may be missing: JPEG files then take longer to decode. So may liblbfgs: the library is then built without
 logistic regression. So may protobuf-c with its compiler and onnx.proto (Fedora: protobuf-c-compiler, protobuf-c-devel,

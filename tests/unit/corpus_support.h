@@ -4,10 +4,8 @@
 
 #include "npz_support.h"
 
-#include <jansson.h>
-
 /* Whatever a file claims, this much is all that is taken for it: docs/checkpoint-format.md. */
-enum { LIMIT_BASE = 256 << 10, LIMIT_NPZ = 8, LIMIT_SAFETENSORS = 96 };
+enum { LIMIT_BASE = 256 << 10, LIMIT = 8 };
 
 typedef struct counted {
     size_t bytes, peak, blocks;
@@ -44,32 +42,10 @@ static inline void counted_deallocate(void *user, void *block, size_t bytes)
     counted_give(block, bytes);
 }
 
-/** jansson does not say how much it gives back; so that stands in front, as with other allocators. */
-enum { FRONT = 16 };
-
-static inline void *counted_malloc(size_t bytes)
-{
-    char *block = counted_get(bytes + FRONT);
-
-    bytes += FRONT;
-    memcpy(block, &bytes, sizeof bytes);
-    return block + FRONT;
-}
-
-static inline void counted_free(void *given)
-{
-    size_t bytes;
-
-    if (!given) return;
-    memcpy(&bytes, (char *)given - FRONT, sizeof bytes);
-    counted_give((char *)given - FRONT, bytes);
-}
-
 /* ---- the check ---- */
 
 static sslcv_state *target; /* a: f32 (2), of which the second is 42 */
 static int refused;         /* files so far */
-static size_t per_byte;     /* of memory, at most; LIMIT_NPZ unless a test sets it */
 
 static inline void corpus_setup(void)
 {
@@ -79,8 +55,6 @@ static inline void corpus_setup(void)
 
     heap = (counted){0};
     refused = 0;
-    per_byte = LIMIT_NPZ;
-    json_set_alloc_funcs(counted_malloc, counted_free);
     OK(sslcv_context_options_init(&options, sizeof options));
     options.threads = 1;
     options.allocator = &allocator;
@@ -103,7 +77,7 @@ enum { BY_LOAD = 1, BY_OPEN = 2, BY_BOTH = 3 };
 /** The file, which is freed, must be refused by these calls, with this status and message, cheaply and cleanly. */
 static inline void refuse_limited(memory_file file, int by, int64_t max_bytes, sslcv_status status, const char *text)
 {
-    const size_t limit = LIMIT_BASE + per_byte * (size_t)file.size;
+    const size_t limit = LIMIT_BASE + LIMIT * (size_t)file.size;
     const counted before = heap;
     int call;
 

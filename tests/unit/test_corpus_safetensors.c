@@ -176,7 +176,6 @@ START_TEST(deep_and_wide)
     static const char *const pieces[] = {"[", "{\"a\":", "[[],", "[{},"};
     size_t i;
 
-    per_byte = LIMIT_SAFETENSORS;
     for (i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         refuse(repeated("{\"a\":", pieces[i], 50000, "", 0), BY_BOTH, SSLCV_ERR_FORMAT, "no valid JSON");
         refuse(repeated("{\"__metadata__\":", pieces[i], 50000, "", 0), BY_BOTH, SSLCV_ERR_FORMAT, "no valid JSON");
@@ -190,6 +189,14 @@ START_TEST(deep_and_wide)
            SSLCV_ERR_FORMAT, "a shape too large to count");
     refuse(repeated("{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4],\"shape\":[", "1,", 100000, "1]}}", 4), BY_BOTH,
            SSLCV_ERR_UNSUPPORTED, "has 100001 axes; at most 8");
+    refuse(repeated("{", "\"\":0,", 100000, "\"\":0}", 0), BY_BOTH, SSLCV_ERR_FORMAT, "is not an object");
+    refuse(repeated("{", "\"\":{\"dtype\":\"\",\"shape\":[],\"data_offsets\":[0,0]},", 10000, "\"\":0}", 0), BY_BOTH,
+           SSLCV_ERR_FORMAT, "is not an object");
+    refuse(repeated("{", "\"\":{\"dtype\":\"\",\"shape\":[],\"data_offsets\":[0,0]},", 10000,
+                    "\"\":{\"dtype\":\"\",\"shape\":[],\"data_offsets\":[0,0]}}", 0),
+           BY_BOTH, SSLCV_ERR_FORMAT, "has two tensors named \"\"");
+    refuse(repeated("{\"__metadata__\":{", "\"\":\"\",", 100000, "\"\":\"\"}}", 0), BY_BOTH, SSLCV_ERR_FORMAT,
+           "__metadata__ has \"\" twice");
 }
 END_TEST
 

@@ -3,6 +3,8 @@
 
 #include "io/safetensors.h"
 
+#include <jansson.h>
+
 /* ---- names ---- */
 
 /** A state as a network's: NAMES of one float each, numbered from 1. */

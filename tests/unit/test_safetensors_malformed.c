@@ -20,7 +20,8 @@ static const struct {
     {"{}", 1, "its tensors have 0 bytes, its data part has 1"},
     {"{" A, 8, "no valid JSON"},
     {"{" A ",}", 8, "no valid JSON"},
-    {"{" A "," A "}", 8, "duplicate object key"},
+    {"{" A "," A "}", 8, "begins at byte 0 of the data part; must be 8"},
+    {"{" A ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}", 12, "has two tensors named \"a\""},
     {"{" A "}\xff", 8, "no valid JSON"},
     {"{\"\\u0000\":1}", 0, "no valid JSON"},
     {"{\"\xc3\":1}", 0, "no valid JSON"},
@@ -30,9 +31,10 @@ static const struct {
     {"{\"a\":[]}", 0, "tensor \"a\" is not an object"},
     {"{\"a\":{}}", 0, "tensor \"a\" has no dtype"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "has no data_offsets"},
-    {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, "has no shape that is an array"},
+    {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, "has no shape"},
     {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "has no dtype"},
-    {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "duplicate object key"},
+    {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+     "has dtype, shape or data_offsets twice"},
     {ENTRY("32", "[2]", "[0,8]"), 8, "has no dtype that is a text"},
     {ENTRY("null", "[2]", "[0,8]"), 8, "has no dtype that is a text"},
     {ENTRY("\"F32\"", "2", "[0,8]"), 8, "has no shape that is an array"},
@@ -44,7 +46,7 @@ static const struct {
     {ENTRY("\"F32\"", "[true]", "[0,4]"), 4, "whole numbers >= 0"},
     {ENTRY("\"F32\"", "[[2]]", "[0,8]"), 8, "whole numbers >= 0"},
     {ENTRY("\"F32\"", "[NaN]", "[0,8]"), 8, "no valid JSON"},
-    {ENTRY("\"F32\"", "[9223372036854775808]", "[0,8]"), 8, "no valid JSON"},
+    {ENTRY("\"F32\"", "[9223372036854775808]", "[0,8]"), 8, "whole numbers >= 0"},
     {ENTRY("\"F32\"", "[4294967296,4294967296]", "[0,0]"), 0, "a shape too large to count"},
     {ENTRY("\"F32\"", "[0,4294967296,4294967296]", "[0,0]"), 0, "a shape too large to count"},
     {ENTRY("\"F32\"", "[4294967296,0,4294967296]", "[0,0]"), 0, "a shape too large to count"},
@@ -74,6 +76,10 @@ static const struct {
     {"{\"__metadata__\":[]," A "}", 8, "__metadata__ is not an object"},
     {"{\"__metadata__\":\"x\"," A "}", 8, "__metadata__ is not an object"},
     {"{\"__metadata__\":null," A "}", 8, "__metadata__ is not an object"},
+    {"{\"__metadata__\":{}," A ",\"__metadata__\":{}}", 8, "has __metadata__ twice"},
+    {"{\"__metadata__\":{\"k\":\"\",\"j\":\"\",\"k\":\"\"}," A "}", 8, "__metadata__ has \"k\" twice"},
+    {"{\"__metadata__\":{\"k\":\"\",}," A "}", 8, "no valid JSON"},
+    {"{\"__metadata__\":{\"k\":nil}," A "}", 8, "no valid JSON"},
     {"{\"__metadata__\":{\"k\":1}," A "}", 8, "__metadata__ has \"k\", which is not a text"},
     {"{\"__metadata__\":{\"k\":{}}," A "}", 8, "__metadata__ has \"k\", which is not a text"},
     {"{\"__metadata__\":{\"sslcv.format\":\"1\"}," A "}", 8, "is damaged, or another program has changed it"},
@@ -167,36 +173,6 @@ START_TEST(nested_without_end)
 }
 END_TEST
 
-/* A tiny value is a hundred bytes to the parser, whose memory no limit of ours would see. */
-START_TEST(a_million_tiny_values)
-{
-    static const char begin[] = "{\"a\":[0";
-    const int64_t values = 1100000, length = (int64_t)sizeof begin - 1 + 2 * values;
-    char *header = malloc((size_t)length + 3);
-    sslcv_load_options options;
-    memory_file file;
-    int64_t i;
-
-    ck_assert_ptr_nonnull(header);
-    memcpy(header, begin, sizeof begin - 1);
-    for (i = 0; i < values; i++) memcpy(header + sizeof begin - 1 + 2 * i, ",0", 2);
-    memcpy(header + length, "]}", 3);
-    file = build(header, 0);
-    OK(sslcv_load_options_init(&options, sizeof options));
-    options.max_bytes = 4 << 20;
-    FAILS(load_from_memory(state, &file, &options, NULL), SSLCV_ERR_LIMIT, "1100002 values; at most 262144 with");
-    FAILS(load_from_memory(state, &file, NULL, NULL), SSLCV_ERR_LIMIT, "1100002 values; at most 1048576 with");
-    free(file.bytes);
-    memset(header, ',', (size_t)length); /* those within a text are none */
-    memcpy(header, "{\"\\\"", 4);
-    memcpy(header + length - 4, "\":1}", 5);
-    file = build(header, 0);
-    FAILS(load_from_memory(state, &file, &options, NULL), SSLCV_ERR_FORMAT, "tensor \"\",,,,");
-    free(header);
-    free(file.bytes);
-}
-END_TEST
-
 START_TEST(cut_at_every_byte)
 {
     sslcv_state *other = make_state(0), *zeros = make_state(0), *opened = NULL;
@@ -269,7 +245,6 @@ int main(void)
     tcase_add_test(bad, malformed_headers);
     tcase_add_test(bad, malformed_starts);
     tcase_add_test(bad, nested_without_end);
-    tcase_add_test(bad, a_million_tiny_values);
     tcase_add_test(bad, cut_at_every_byte);
     tcase_add_test(bad, every_bit_flipped);
     tcase_add_test(bad, every_bit_flipped_in_a_file_of_others);
