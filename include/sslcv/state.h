@@ -340,7 +340,7 @@ SSLCV_API sslcv_status sslcv_state_save(const sslcv_state *state, const char *pa
  *         SSLCV_ERR_IO; SSLCV_ERR_FORMAT (damaged; or a tensor has another shape or dtype than ours; or a checkpoint of
  *         another kind of trainer); SSLCV_ERR_UNSUPPORTED (a dtype that this library does not know in a tensor of
  *         ours; an npz that is encrypted or compressed by another method than deflate); SSLCV_ERR_NUMERIC (NaN or
- *         infinity for a parameter); SSLCV_ERR_LIMIT (max_bytes).
+ *         infinity for a parameter); SSLCV_ERR_LIMIT (max_bytes, or 65,536 keys of metadata).
  * @threads One thread at a time per object.
  * @since   0.1
  */
@@ -358,7 +358,8 @@ SSLCV_API sslcv_status sslcv_state_load(sslcv_state *state, const char *path, co
  * @param state   Out: owned.
  * @return SSLCV_OK; SSLCV_ERR_NOT_FOUND (no such file, or no name with that prefix); SSLCV_ERR_IO; SSLCV_ERR_FORMAT;
  *         SSLCV_ERR_UNSUPPORTED (a dtype that this library does not know, or more than SSLCV_MAX_DIMS axes; an npz that
- *         is encrypted or compressed by another method than deflate); SSLCV_ERR_LIMIT (max_bytes).
+ *         is encrypted or compressed by another method than deflate); SSLCV_ERR_LIMIT (max_bytes, or 65,536 keys
+ *         of metadata).
  * @threads Any.
  * @since   0.1
  */

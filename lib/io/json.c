@@ -146,11 +146,11 @@ static char *read_escape(sslcv__json *json, char *to)
 /** Bytes of the character at hand, 0: no UTF-8. At the end of the file there is no 0 to stop at. */
 static int character_bytes(const sslcv__json *json)
 {
-    const int64_t left = json->end - json->at;
+    const size_t left = (size_t)(json->end - json->at);
     char last[5] = {0};
 
     if (left >= 4) return sslcv__character_bytes(json->at);
-    memcpy(last, json->at, (size_t)left);
+    memcpy(last, json->at, left);
     return sslcv__character_bytes(last);
 }
 
@@ -240,7 +240,6 @@ int sslcv__json_whole(sslcv__json *json, int64_t *number)
         if (!is_digit(*p) || value > (INT64_MAX - (*p - '0')) / 10) return 0;
         value = 10 * value + (*p - '0');
     }
-    if (ahead.error) return 0;
     *json = ahead;
     *number = value;
     return 1;

@@ -189,13 +189,17 @@ static sslcv_status copy_entries(const sslcv__tensor_file *file, const char *pre
     void *memory = NULL;
     int64_t i;
 
+    /* All of them, before what is refused has been paid for. */
+    for (i = 0; i < file->count; i++) {
+        if (strncmp(file->entries[i].name, prefix, strlen(prefix)) == 0)
+            SSLCV__TRY(sslcv__tensor_file_check_known(file, &file->entries[i]));
+    }
     for (i = 0; i < file->count; i++) {
         const sslcv__tensor_entry *entry = &file->entries[i];
         const void *values;
         sslcv__variable *variable;
 
         if (strncmp(entry->name, prefix, strlen(prefix)) != 0) continue;
-        SSLCV__TRY(sslcv__tensor_file_check_known(file, entry));
         SSLCV__TRY(sslcv__tensor_file_values(file, entry, &memory, &values));
         SSLCV__TRY(sslcv__state_add(state, entry->name + strlen(prefix), entry->dtype, SSLCV_ROLE_BUFFER, entry->ndim,
                                     entry->shape, &variable));
@@ -224,8 +228,8 @@ sslcv_status sslcv_state_open(sslcv_context *context, const char *path, const ss
     if (!state) return sslcv__null("state");
     SSLCV__TRY(open_file(context, path, options, 0, &wanted, &file));
     SSLCV__TRY(sslcv__state_create(context, NULL, &opened));
-    SSLCV__TRY(copy_metadata(&file, opened));
     SSLCV__TRY(copy_entries(&file, wanted.prefix && !file.nameless ? wanted.prefix : "", opened));
+    SSLCV__TRY(copy_metadata(&file, opened));
     *state = opened;
     opened = NULL;
 end:

@@ -86,7 +86,7 @@ static sslcv_status check_start(const sslcv__tensor_file *file, int64_t *header_
 
 static sslcv_status bad_json(const sslcv__tensor_file *file, const sslcv__json *json)
 {
-    return sslcv__fail(SSLCV_ERR_FORMAT, "%s: its header is no valid JSON at byte %lld: %s", file->path,
+    return sslcv__fail(SSLCV_ERR_FORMAT, "%s: its header cannot be read at byte %lld: %s", file->path,
                        (long long)(json->at - json->begin), json->error);
 }
 
@@ -123,6 +123,8 @@ static int64_t count_members(const sslcv__json *json)
     return count;
 }
 
+enum { MOST_PAIRS = 1 << 16 }; /* a state keeps 300 bytes for each, however short */
+
 static sslcv_status read_metadata(sslcv__tensor_file *file, sslcv__json *json)
 {
     const int64_t count = count_members(json);
@@ -133,6 +135,10 @@ static sslcv_status read_metadata(sslcv__tensor_file *file, sslcv__json *json)
         sslcv__json_skip(json);
         if (json->error) return bad_json(file, json);
         return sslcv__fail(SSLCV_ERR_FORMAT, "%s: __metadata__ is not an object", file->path);
+    }
+    if (count > MOST_PAIRS) {
+        return sslcv__fail(SSLCV_ERR_LIMIT, "%s: __metadata__ has %lld keys; at most %d", file->path, (long long)count,
+                           (int)MOST_PAIRS);
     }
     SSLCV__TRY(sslcv__alloc_array(file->context, count, sizeof *file->metadata, (void **)&file->metadata));
     SSLCV__TRY(sslcv__alloc_array(file->context, count, sizeof *file->by_key, (void **)&file->by_key));
@@ -355,7 +361,6 @@ static sslcv_status read_entries(sslcv__tensor_file *file, sslcv__json *json, in
 {
     const int64_t header_bytes = json->end - json->begin, data_bytes = file->size - 8 - header_bytes;
     const int64_t most = header_bytes / ENTRY_BYTES + 1;
-    int64_t i;
     sslcv_status status;
 
     SSLCV__TRY(sslcv__tensor_file_reserve(file, tensors < most ? tensors : most));
@@ -373,8 +378,8 @@ static sslcv_status read_entries(sslcv__tensor_file *file, sslcv__json *json, in
         SSLCV__TRY(read_entry(file, json, data_bytes, &file->entries[file->count]));
         file->count++;
     }
-    for (i = 0; i < file->count; i++) file->by_name[i] = &file->entries[i];
-    SSLCV__TRY(check_cover(file, file->by_name, data_bytes)); /* sorts them by place; by name comes later */
+    SSLCV__TRY(sslcv__tensor_file_sort(file));                /* two of one name also overlap: this says why */
+    SSLCV__TRY(check_cover(file, file->by_name, data_bytes)); /* sorts them by place; by name again later */
 end:
     return status;
 }

@@ -194,14 +194,14 @@ static int compare_text(const void *left, const void *right)
     return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-sslcv_status sslcv__save_check_unique(const char **names, int64_t count, const char *what)
+sslcv_status sslcv__save_check_unique(const char **names, int64_t count)
 {
     int64_t i;
 
     qsort(names, (size_t)count, sizeof *names, compare_text);
     for (i = 1; i < count; i++) {
         if (strcmp(names[i - 1], names[i]) != 0) continue;
-        return sslcv__invalid("the state cannot be saved: two %s would be \"%s\"", what, names[i]);
+        return sslcv__invalid("the state cannot be saved: two tensors would be \"%s\"", names[i]);
     }
     return SSLCV_OK;
 }
@@ -214,13 +214,11 @@ static sslcv_status check_unique(const sslcv__saver *s)
     int64_t count = 0, i;
     sslcv_status status;
 
-    SSLCV__TRY(sslcv__alloc_array(s->context, state->count + state->num_metadata, sizeof *names, (void **)&names));
+    SSLCV__TRY(sslcv__alloc_array(s->context, state->count, sizeof *names, (void **)&names));
     for (i = 0; i < state->count; i++) {
         if (state->items[i].variable->role & s->options.roles) names[count++] = state->items[i].name;
     }
-    SSLCV__TRY(sslcv__save_check_unique(names, count, "tensors"));
-    for (count = 0; count < state->num_metadata; count++) names[count] = state->metadata[2 * count];
-    SSLCV__TRY(sslcv__save_check_unique(names, count, "keys of its metadata"));
+    SSLCV__TRY(sslcv__save_check_unique(names, count));
 end:
     sslcv__free(s->context, names);
     return status;

@@ -40,8 +40,8 @@ sslcv_status sslcv__save_put_tensor(const sslcv__saver *s, const sslcv__state_it
 /** The dtype that a tensor gets in the file. */
 int32_t sslcv__save_dtype(const sslcv__saver *s, const sslcv__variable *variable);
 
-/** What is written must be read again: names, which are sorted, must differ. what: "tensors". */
-sslcv_status sslcv__save_check_unique(const char **names, int64_t count, const char *what);
+/** What is written must be read again: tensors' names, which are sorted, must differ. */
+sslcv_status sslcv__save_check_unique(const char **names, int64_t count);
 
 /** The first pass for NumPy's formats: options->format tells which. */
 sslcv_status sslcv__npz_prepare(sslcv__saver *s);

@@ -71,7 +71,7 @@ static sslcv_status check_unique(const sslcv__saver *s)
 
     if (status != SSLCV_OK) return status;
     for (i = 0; i < s->num_parts; i++) names[i] = s->header.data + s->parts[i].name;
-    status = sslcv__save_check_unique(names, s->num_parts, "tensors");
+    status = sslcv__save_check_unique(names, s->num_parts);
     sslcv__free(s->context, names);
     return status;
 }

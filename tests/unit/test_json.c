@@ -207,6 +207,9 @@ START_TEST(errors)
         {"\"\x80\"", 1, "a text that is no UTF-8"},
         {"\"\xc3\"", 1, "a text that is no UTF-8"},
         {"\"\xc3", 1, "a text that is no UTF-8"},
+        {"\"\xe2\x82", 1, "a text that is no UTF-8"},
+        {"\"\xf0\x9f", 1, "a text that is no UTF-8"},
+        {"\"\xf0\x9f\x98", 1, "a text that is no UTF-8"},
         {"\"\xc0\xaf\"", 1, "a text that is no UTF-8"},
         {"\"\xed\xa0\x80\"", 1, "a text that is no UTF-8"},
         {"\"\xf4\x90\x80\x80\"", 1, "a text that is no UTF-8"},
@@ -287,25 +290,34 @@ static uint32_t random_below(uint32_t n)
     return (randomness >> 8) % n;
 }
 
-/** Texts one after the other, as both read them: [] of texts. */
-static void compare_texts(const char *text, int64_t size, json_t *array)
+/** The texts of an array, one after the other, or an object's keys, as both read them. */
+static void compare_texts(const char *text, int64_t size, const json_t *theirs)
 {
-    char *const room = malloc((size_t)size + 1);
+    char *const bytes = copy_of(text, size), *const room = malloc((size_t)size);
+    const int is_object = json_is_object(theirs);
     size_t i = 0;
     sslcv__json json;
 
-    sslcv__json_begin(&json, text, size, room);
-    ck_assert_int_eq(sslcv__json_enter(&json, '['), 1);
+    ck_assert_ptr_nonnull(room);
+    sslcv__json_begin(&json, bytes, size, room);
+    ck_assert_int_eq(sslcv__json_enter(&json, is_object ? '{' : '['), 1);
     for (; sslcv__json_next(&json); i++) {
-        const char *const value = sslcv__json_text(&json), *const theirs = json_string_value(json_array_get(array, i));
+        const char *const value = is_object ? sslcv__json_key(&json) : sslcv__json_text(&json);
 
-        ck_assert_int_eq(value != NULL, theirs != NULL);
-        if (value) ck_assert_str_eq(value, theirs);
-        if (!value) sslcv__json_skip(&json);
+        if (is_object) {
+            ck_assert_ptr_nonnull(json_object_get(theirs, value));
+        } else {
+            const char *const other = json_string_value(json_array_get(theirs, i));
+
+            ck_assert_int_eq(value != NULL, other != NULL);
+            if (value) ck_assert_str_eq(value, other);
+        }
+        if (is_object || !value) sslcv__json_skip(&json);
     }
-    ck_assert_uint_eq(i, json_array_size(array));
-    ck_assert(json.texts - room <= size);
+    ck_assert_int_eq(sslcv__json_end(&json), 1);
+    if (!is_object) ck_assert_uint_eq(i, json_array_size(theirs));
     free(room);
+    free(bytes);
 }
 
 START_TEST(the_same_as_jansson)
@@ -350,7 +362,7 @@ START_TEST(the_same_as_jansson)
             ck_assert_msg(!error == !!theirs, "%.*s: %s; jansson: %s", (int)size, text, error ? error : "taken",
                           theirs ? "taken" : why.text);
         }
-        if (json_is_array(theirs)) compare_texts(text, size, theirs);
+        if (json_is_array(theirs) || json_is_object(theirs)) compare_texts(text, size, theirs);
         valid += theirs != NULL;
         invalid += theirs == NULL;
         json_decref(theirs);
