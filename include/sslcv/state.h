@@ -314,7 +314,7 @@ SSLCV_API sslcv_status sslcv_load_options_init(sslcv_load_options *options, size
  * @return SSLCV_OK; SSLCV_ERR_IO (the file that was there is intact; or the new one has taken its place, but the
  *         folder could not be synced); SSLCV_ERR_NUMERIC (NaN or infinity in a
  *         parameter, also when it is too large for options->dtype; nothing written); SSLCV_ERR_LIMIT (names and
- *         metadata of more than 100,000,000 bytes; or a name of more than 65,531 bytes in an npz);
+ *         metadata of more than 100,000,000 bytes, or 65,533 keys of metadata; or a name of more than 65,531 bytes in an npz);
  *         SSLCV_ERR_UNSUPPORTED (npz and npy: bf16, which NumPy lacks, or metadata of the host's; npy: not exactly one
  *         tensor).
  * @threads One thread at a time per object.

@@ -95,7 +95,7 @@ static char *put_code_point(char *to, uint32_t c)
     return put(to, (const char[]){(char)(0xF0 | c >> 18), (char)(0x80 | (c >> 12 & 0x3F)), second, tail}, 4);
 }
 
-/** uXXXX: -1: error. */
+/** The letter u and four hexadecimal digits. -1: error. */
 static int32_t read_unit(sslcv__json *json)
 {
     int32_t unit = 0;

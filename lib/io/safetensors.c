@@ -123,8 +123,6 @@ static int64_t count_members(const sslcv__json *json)
     return count;
 }
 
-enum { MOST_PAIRS = 1 << 16 }; /* a state keeps 300 bytes for each, however short */
-
 static sslcv_status read_metadata(sslcv__tensor_file *file, sslcv__json *json)
 {
     const int64_t count = count_members(json);
@@ -136,9 +134,9 @@ static sslcv_status read_metadata(sslcv__tensor_file *file, sslcv__json *json)
         if (json->error) return bad_json(file, json);
         return sslcv__fail(SSLCV_ERR_FORMAT, "%s: __metadata__ is not an object", file->path);
     }
-    if (count > MOST_PAIRS) {
+    if (count > SSLCV__SAFETENSORS_MAX_PAIRS) {
         return sslcv__fail(SSLCV_ERR_LIMIT, "%s: __metadata__ has %lld keys; at most %d", file->path, (long long)count,
-                           (int)MOST_PAIRS);
+                           (int)SSLCV__SAFETENSORS_MAX_PAIRS);
     }
     SSLCV__TRY(sslcv__alloc_array(file->context, count, sizeof *file->metadata, (void **)&file->metadata));
     SSLCV__TRY(sslcv__alloc_array(file->context, count, sizeof *file->by_key, (void **)&file->by_key));

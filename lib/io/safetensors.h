@@ -17,6 +17,7 @@
 #endif
 
 enum { SSLCV__SAFETENSORS_MAX_HEADER = 100000000 }; /* bytes; the limit of the reference reader */
+enum { SSLCV__SAFETENSORS_MAX_PAIRS = 1 << 16 };      /* of metadata; a state keeps 300 bytes for each, however short */
 
 /* Files of this library begin with SSLCV__SAFETENSORS_START behind the length, then 8 hexadecimal digits: the CRC-32 of
    the whole file with zeros in place of the digits. */

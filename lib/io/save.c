@@ -25,13 +25,23 @@ sslcv_status sslcv_save_options_init(sslcv_save_options *options, size_t struct_
     return sslcv__options_init("save_options", options, struct_size, sizeof defaults, &defaults, sizeof defaults);
 }
 
+/** As many pairs as are read again, the three of the library among them. What the host says anew counts twice. */
+static sslcv_status check_pairs(int64_t pairs)
+{
+    if (pairs <= SSLCV__SAFETENSORS_MAX_PAIRS - 3) return SSLCV_OK;
+    return sslcv__fail(SSLCV_ERR_LIMIT, "%lld keys of metadata; at most %d fit into a file", (long long)pairs,
+                       (int)SSLCV__SAFETENSORS_MAX_PAIRS - 3);
+}
+
 static sslcv_status check_metadata_options(const sslcv_save_options *options)
 {
+    const sslcv_status status = check_pairs(options->num_metadata);
     int64_t i, j;
 
     if (options->num_metadata < 0) {
         return sslcv__invalid("save_options.num_metadata is %lld; must be >= 0", (long long)options->num_metadata);
     }
+    if (status != SSLCV_OK) return status;
     if (options->num_metadata > 0 && !options->metadata) return sslcv__null("save_options.metadata");
     for (i = 0; i < options->num_metadata; i++) {
         const char *key = options->metadata[2 * i];
@@ -230,6 +240,7 @@ static sslcv_status build_header(sslcv__saver *s)
     int64_t offset = 0, size, i;
     sslcv_status status;
 
+    SSLCV__TRY(check_pairs(s->state->num_metadata + s->options.num_metadata));
     SSLCV__TRY(sslcv__bytes_append(&s->header, "\0\0\0\0\0\0\0\0", 8));
     SSLCV__TRY(append_metadata(s));
     for (size = 8; size >= 1; size /= 2) {

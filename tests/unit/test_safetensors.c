@@ -427,6 +427,39 @@ START_TEST(a_tensor_may_not_be_called_metadata)
 }
 END_TEST
 
+/* As many keys as a file may have are read again; one more is not written. */
+START_TEST(as_many_keys_as_are_read)
+{
+    enum { MOST = 65533 };
+    sslcv_state *window, *opened;
+    sslcv_save_options save;
+    const char *pair[2] = {"more", ""};
+    int i;
+
+    OK(sslcv__state_create(context, NULL, &window));
+    OK(sslcv__state_append_state(window, "", state));
+    for (i = 0; i < MOST; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "%d", i);
+        OK(sslcv__state_add_metadata(window, key, ""));
+    }
+    OK(sslcv_state_save(window, in_folder("most"), NULL));
+    OK(sslcv_state_open(context, in_folder("most"), NULL, &opened));
+    ck_assert_int_eq(opened->num_metadata, MOST);
+    sslcv_state_destroy(opened);
+    OK(sslcv_save_options_init(&save, sizeof save));
+    save.metadata = pair;
+    save.num_metadata = 1;
+    FAILS(sslcv_state_save(window, in_folder("x"), &save), SSLCV_ERR_LIMIT,
+          "65534 keys of metadata; at most 65533 fit");
+    save.num_metadata = INT64_MAX;
+    FAILS(sslcv_state_save(state, in_folder("x"), &save), SSLCV_ERR_LIMIT, "keys of metadata; at most 65533 fit");
+    ck_assert_int_eq(count_files(), 1);
+    sslcv_state_destroy(window);
+}
+END_TEST
+
 START_TEST(no_name_may_come_twice)
 {
     const int64_t two = 2;
@@ -476,6 +509,7 @@ int main(void)
     tcase_add_test(options, a_stream_takes_twice_its_limit_at_most);
     tcase_add_test(options, a_file_may_not_be_a_pipe);
     tcase_add_test(options, a_tensor_may_not_be_called_metadata);
+    tcase_add_test(options, as_many_keys_as_are_read);
     tcase_add_test(options, no_name_may_come_twice);
     suite_add_tcase(suite, options);
     return run_suite(suite);
